@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What a counter's counts come from: the interface between the library and a
+ * source. A source is not a counter: it keeps a free-running total and one
+ * alarm for each counter bound to it; starting, stopping, reloading and
+ * overflowing are arithmetic in the library.
+ */
+#ifndef VPMU_SOURCE_H
+#define VPMU_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The architectural events, in the order of CPUID.0AH:EBX (SDM vol. 3,
+ * "Pre-defined Architectural Performance Events").
+ */
+enum vpmu_event_id {
+	VPMU_EVENT_CYCLES,                         /* unhalted core cycles, 3CH/00H */
+	VPMU_EVENT_INSTRUCTIONS,                   /* instructions retired, C0H/00H */
+	VPMU_EVENT_REF_CYCLES,                     /* unhalted reference cycles, 3CH/01H */
+	VPMU_EVENT_LLC_REFERENCES,                 /* last level cache references, 2EH/4FH */
+	VPMU_EVENT_LLC_MISSES,                     /* last level cache misses, 2EH/41H */
+	VPMU_EVENT_BRANCHES,                       /* branch instructions retired, C4H/00H */
+	VPMU_EVENT_BRANCH_MISSES,                  /* branch misses retired, C5H/00H */
+	VPMU_EVENT_TOPDOWN_SLOTS,                  /* topdown slots, A4H/01H */
+	VPMU_EVENT_ARCHITECTURAL,                  /* how many of them there are */
+	VPMU_EVENT_RAW = VPMU_EVENT_ARCHITECTURAL, /* select and umask say which */
+};
+
+/* What a counter counts. Two events are the same if all fields are equal. */
+struct vpmu_event {
+	enum vpmu_event_id id;
+	uint16_t select; /* event select as the guest wrote it; 0 for a fixed counter */
+	uint8_t umask;   /* unit mask as the guest wrote it; 0 for a fixed counter */
+	uint8_t cmask;   /* counter mask: 0, or count cycles with at least that many */
+	bool invert;     /* with a counter mask: cycles with fewer than that many */
+	bool edge;       /* count rising edges of the condition, not its cycles */
+	bool user;       /* count at privilege levels above 0 */
+	bool kernel;     /* count at privilege level 0 */
+};
+
+/* An alarm that never comes. */
+#define VPMU_NO_ALARM UINT64_MAX
+
+/*
+ * Called by the library only from vpmu_* calls on the vCPU's own thread.
+ * counter is the library's index: general counters from 0, fixed ones from
+ * VPMU_FIXED.
+ */
+struct vpmu_source_ops {
+	/*
+	 * Start a total for the event. Its first value is free to be
+	 * anything; it must never go backwards until unbind. Returns false if
+	 * the source cannot count the event exactly: the counter then stands
+	 * still, and no other call is made for it until it wants another
+	 * event. Every event that a guest enables is asked for, also one that
+	 * the PMU's configuration leaves out, so that a source can report
+	 * what goes uncounted; a source refuses what it does not count.
+	 */
+	bool (*bind)(void *source, unsigned int counter, const struct vpmu_event *event);
+	/* The total and its alarm are no longer needed. */
+	void (*unbind)(void *source, unsigned int counter);
+	/* The total now, in occurrences of the event. */
+	uint64_t (*total)(void *source, unsigned int counter);
+	/*
+	 * Call vpmu_look() for the counter once its total has reached at, or
+	 * soon after. Replaces the alarm before; VPMU_NO_ALARM clears it, and
+	 * is what a total starts with. An alarm may come early, late or
+	 * twice: it is a hint. How late it comes is how late a PMI is; a
+	 * counter whose overflow asks for none gets no alarm.
+	 */
+	void (*alarm)(void *source, unsigned int counter, uint64_t at);
+};
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * libvpmu: the performance monitoring unit of one x86 vCPU.
+ *
+ * A host (hypervisor, VMM, emulator) owns one struct vpmu per vCPU, hands it
+ * the guest's RDMSR, WRMSR, RDPMC and CPUID, calls vpmu_service() before the
+ * guest goes on, and delivers the PMI it asks for. Everything is owned by the
+ * thread that runs the vCPU, except vpmu_look(). Nothing is global, nothing is
+ * allocated, nothing blocks.
+ *
+ * Manuals: Intel SDM vol. 3, chapter "Performance Monitoring" (below: SDM).
+ */
+#ifndef VPMU_VPMU_H
+#define VPMU_VPMU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <vpmu/source.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VPMU_MAX_GENERAL 8
+#define VPMU_MAX_FIXED   4
+/* Index of the first fixed counter, as in IA32_PERF_GLOBAL_CTRL. */
+#define VPMU_FIXED 32
+
+/*
+ * What a VM's PMU is. The same for all vCPUs of a VM, and constant. The fixed
+ * counters count instructions, cycles, reference cycles and topdown slots, in
+ * this order.
+ */
+struct vpmu_config {
+	uint8_t version;        /* Intel architectural version, 2 to 5; 0: the PMU is off */
+	uint8_t general;        /* general counters, 1 to VPMU_MAX_GENERAL */
+	uint8_t general_width;  /* bits, 32 to 48 */
+	uint8_t fixed;          /* fixed counters, 0 to 3; version 5: to 4 */
+	uint8_t fixed_width;    /* bits, 32 to 48 */
+	bool full_width_writes; /* IA32_A_PMCx exist (IA32_PERF_CAPABILITIES.FW_WRITE) */
+	uint32_t events; /* bit 1 << enum vpmu_event_id: the architectural event is counted */
+};
+
+/* What became of a guest's access. */
+enum vpmu_answer {
+	VPMU_DONE,     /* done; the result, if any, is stored */
+	VPMU_FAULT,    /* the host raises #GP(0) in the guest; nothing has changed */
+	VPMU_NOT_MINE, /* not a PMU register: the host answers as without the library */
+};
+
+/* Why vpmu_init() refuses a configuration. */
+enum vpmu_error {
+	VPMU_OK,
+	VPMU_ERROR_VERSION,
+	VPMU_ERROR_GENERAL,
+	VPMU_ERROR_FIXED,
+	VPMU_ERROR_WIDTH,
+	VPMU_ERROR_EVENTS, /* an unknown event, or a fixed counter whose event is not counted */
+	VPMU_ERROR_SOURCE, /* the PMU is on, but there is no source */
+};
+
+/* One counter: a value that the guest has seen or set, and where the source then was. */
+struct vpmu_counter {
+	uint64_t value;          /* guest value, within the counter's width */
+	uint64_t since;          /* source total at which value held; while counting */
+	uint64_t alarm;          /* the alarm that the source holds; VPMU_NO_ALARM: none */
+	struct vpmu_event bound; /* what the source counts for it; if is_bound */
+	bool is_bound;           /* the source keeps a total */
+	bool refused;            /* the source cannot count bound: it stands still */
+	bool counting;           /* value moves with the total */
+};
+
+struct vpmu_vendor; /* one vendor's registers; core/ */
+
+/* One vCPU's PMU. The fields are the library's own; a host only reserves the space. */
+struct vpmu {
+	struct vpmu_config config;
+	const struct vpmu_vendor *vendor;
+	const struct vpmu_source_ops *ops;
+	void *source;
+	uint64_t look;  /* counters that a source has hinted at; only accessed atomically */
+	uint64_t dirty; /* counters that vpmu_service() has to compare */
+	uint64_t global_ctrl;
+	uint64_t global_status;
+	uint64_t fixed_ctrl;
+	uint64_t debugctl;
+	uint64_t event_select[VPMU_MAX_GENERAL];
+	struct vpmu_counter general[VPMU_MAX_GENERAL];
+	struct vpmu_counter fixed[VPMU_MAX_FIXED];
+	bool pmi; /* an overflow has asked for a PMI; some counter is dirty as long as it is set */
+};
+
+/*
+ * The usual configuration of a version: 4 general counters (8 from version 5
+ * on) and 3 fixed ones, all of 48 bits, full width writes. version 0: off.
+ * events: as in struct vpmu_config; fixed counters whose event is missing are
+ * left out, with those after them.
+ */
+struct vpmu_config vpmu_config_intel(unsigned int version, uint32_t events);
+
+/*
+ * Make *pmu a PMU in its RESET state that counts with ops(source). ops may be
+ * NULL only if the PMU is off. On an error *pmu is off. What *pmu was before
+ * does not matter; if it was a PMU, vpmu_reset() it first to end its bindings.
+ */
+enum vpmu_error vpmu_init(struct vpmu *pmu, const struct vpmu_config *config,
+			  const struct vpmu_source_ops *ops, void *source);
+
+/* A short English text for an error, without a full stop. */
+const char *vpmu_error_text(enum vpmu_error error);
+
+/*
+ * RESET or power-up of the vCPU: all registers get their reset values and all
+ * bindings end (SDM, "Processor State Following Power-up, Reset, or INIT").
+ * INIT leaves the PMU as it is: a host does nothing.
+ */
+void vpmu_reset(struct vpmu *pmu);
+
+/*
+ * RDMSR and WRMSR at privilege level 0 (the host checks the level).
+ * A write takes effect at the next vpmu_service(), which comes before the
+ * guest runs on; a read, too, may find an overflow, whose PMI the next
+ * vpmu_service() hands out. With the PMU off the PMU's registers answer VPMU_FAULT,
+ * but DEBUGCTL (1D9H) is the host's.
+ */
+enum vpmu_answer vpmu_rdmsr(struct vpmu *pmu, uint32_t msr, uint64_t *value);
+enum vpmu_answer vpmu_wrmsr(struct vpmu *pmu, uint32_t msr, uint64_t value);
+
+/*
+ * RDPMC with ECX = index. allowed: the privilege level is 0, or CR4.PCE is
+ * set, or CR0.PE is clear (SDM vol. 2, RDPMC).
+ */
+enum vpmu_answer vpmu_rdpmc(struct vpmu *pmu, uint32_t index, bool allowed, uint64_t *value);
+
+/*
+ * Bring EAX, EBX, ECX, EDX (regs[0..3]) as the host would return them for a
+ * leaf into line with the PMU. Leaves: 01H (PDCM, DTES64, DS), 0AH, 80000001H
+ * (unchanged on Intel). Others stay as they are.
+ */
+void vpmu_cpuid(const struct vpmu *pmu, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
+
+/*
+ * IA32_MISC_ENABLE as the guest reads it, from the host's own value: the
+ * performance monitoring available bit is set if the PMU is on, BTS and PEBS
+ * are marked unavailable (SDM vol. 4, 1A0H).
+ */
+uint64_t vpmu_misc_enable(const struct vpmu *pmu, uint64_t value);
+
+/*
+ * Look at this counter: its total may have reached its alarm. Only a hint;
+ * safe from any thread, from signal handlers and from inside a source's
+ * functions. The host sees to it that vpmu_service() is called soon (it makes
+ * a running vCPU exit). An index that is no counter is ignored.
+ */
+void vpmu_look(struct vpmu *pmu, unsigned int counter);
+
+/*
+ * Bring the bindings into line with what the guest has asked for, find
+ * overflows, and say whether a PMI is due: true asks the host to deliver one
+ * through LVTPC now (and to set LVTPC's mask bit). With nothing changed and
+ * nothing hinted at this is two loads.
+ */
+bool vpmu_service(struct vpmu *pmu);
+
+/*
+ * End the bindings of counters that are not counting. A stopped counter keeps
+ * its binding, because guests stop and start counters all the time: a host
+ * calls this when they have been idle for long. Returns how many ended.
+ */
+unsigned int vpmu_release_idle(struct vpmu *pmu);
+
+/* Counters that count at this moment, or have been asked to: GLOBAL_CTRL's layout. */
+uint64_t vpmu_active(const struct vpmu *pmu);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
