@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * RDMSR, WRMSR, RDPMC and CPUID of the guest.
+ *
+ * A callback runs before its instruction, and leaving a block from a callback
+ * loses what TCG keeps lazily (the arithmetic flags). So QEMU runs the
+ * instruction itself wherever it can, and the result is put right before the
+ * next one: RDMSR and CPUID are finished by a callback on what follows, WRMSR
+ * needs nothing (TCG ignores MSRs that it does not know), and a #GP is had by
+ * naming an MSR that QEMU faults on. RDPMC, which QEMU answers with #UD, is
+ * completed by going on behind it where the flags are known to be in place,
+ * and otherwise at the first instruction of the guest's #UD handler, where
+ * they are, by taking the exception back.
+ */
+#include "plugin.h"
+#include <string.h>
+
+#define PAGE UINT64_C(4096)
+
+#define MSR_MISC_ENABLE 0x1a0
+#define MSR_FAULTS	0x8ff /* in the x2APIC's range, and no register of it */
+
+#define CR0_PE	  (UINT64_C(1) << 0)
+#define CR4_PCE	  (UINT64_C(1) << 8)
+#define EFER_LMA  (UINT64_C(1) << 10)
+#define FLAGS_TF  (UINT64_C(1) << 8)
+#define FLAGS_DF  (UINT64_C(1) << 10)
+#define FLAGS_RF  (UINT64_C(1) << 16)
+#define FLAGS_CC  UINT64_C(0x8d5) /* CF, PF, AF, ZF, SF, OF: TCG keeps them elsewhere */
+
+static uint64_t pair(uint64_t high, uint64_t low)
+{
+	return (high & UINT32_MAX) << 32 | (low & UINT32_MAX);
+}
+
+static void write_pair(uint64_t value)
+{
+	reg_write(REG_AX, value & UINT32_MAX);
+	reg_write(REG_DX, value >> 32);
+}
+
+static uint64_t code_base(void)
+{
+	return reg_read(REG_CR0) & CR0_PE ? 0 : reg_read(REG_CS) << 4;
+}
+
+/*
+ * EIP of the site now. Translations are shared between mappings, so only the
+ * page bits of EIP are new; EIP itself may lag behind within the block, which
+ * may have gone on into its second page.
+ */
+static uint64_t site_ip(const struct site *site)
+{
+	uint64_t base = code_base();
+	uint64_t now = reg_read(REG_IP) + base;
+	uint64_t page = now & ~(PAGE - 1);
+
+	if (now % PAGE < site->page_offset)
+		page -= PAGE;
+	return page + site->page_offset + site->offset - base;
+}
+
+static const struct block *current_block(const struct vcpu *vcpu)
+{
+	return (const struct block *)(uintptr_t)vcpu_score(vcpu)->block;
+}
+
+/* The block is left behind (retired) or before the site: uncount the rest. */
+static void leave_block(struct vcpu *vcpu, const struct site *site, bool retired)
+{
+	const struct block *block = current_block(vcpu);
+
+	if (!block)
+		return;
+	for (unsigned int i = 0; i < block->count; i++)
+		if (block->insn[i].offset == site->offset) {
+			source_correct(vcpu, block, i + retired);
+			break;
+		}
+	vcpu_score(vcpu)->block = 0;
+}
+
+static void hold(struct vcpu *vcpu)
+{
+	vcpu_score(vcpu)->held = 1;
+}
+
+static void release(struct vcpu *vcpu)
+{
+	vcpu->fixup = (struct fixup){ .pending = false };
+	vcpu->undo = (struct undo){ .pending = false };
+	vcpu_score(vcpu)->held = 0;
+}
+
+static void finish_later(struct vcpu *vcpu, const struct site *site)
+{
+	vcpu->fixup.pending = true;
+	hold(vcpu);
+	if (site->last)
+		hooks_add(site_ip(site) + code_base() + site->length);
+}
+
+/* QEMU's RDMSR and WRMSR answer this MSR with #GP(0); ECX is restored after. */
+static void fault_msr(struct vcpu *vcpu)
+{
+	vcpu->fixup = (struct fixup){ .pending = true, .fault = true,
+				      .saved = reg_read(REG_CX) };
+	hold(vcpu);
+	reg_write(REG_CX, MSR_FAULTS);
+}
+
+static void serve_rdmsr(struct vcpu *vcpu, const struct site *site)
+{
+	uint32_t msr = (uint32_t)reg_read(REG_CX);
+	uint64_t value = 0;
+
+	switch (vpmu_rdmsr(&vcpu->pmu, msr, &value)) {
+	case VPMU_FAULT:
+		fault_msr(vcpu);
+		return;
+	case VPMU_NOT_MINE:
+		if (msr == MSR_MISC_ENABLE) {
+			vcpu->fixup = (struct fixup){ .misc_enable = true };
+			break;
+		}
+		if (!lapic_rdmsr(vcpu, msr, &value))
+			return;
+		/* fallthrough */
+	case VPMU_DONE:
+		vcpu->fixup = (struct fixup){ .msr = true, .value = value };
+		break;
+	}
+	finish_later(vcpu, site);
+}
+
+static void serve_wrmsr(struct vcpu *vcpu)
+{
+	uint32_t msr = (uint32_t)reg_read(REG_CX);
+	uint64_t value = pair(reg_read(REG_DX), reg_read(REG_AX));
+
+	switch (vpmu_wrmsr(&vcpu->pmu, msr, value)) {
+	case VPMU_FAULT:
+		fault_msr(vcpu);
+		break;
+	case VPMU_NOT_MINE:
+		lapic_wrmsr(vcpu, msr, value);
+		break;
+	case VPMU_DONE:
+		service(vcpu);
+		break;
+	}
+}
+
+static void serve_cpuid(struct vcpu *vcpu, const struct site *site)
+{
+	uint32_t leaf = (uint32_t)reg_read(REG_AX);
+
+	if (leaf != 0x1 && leaf != 0xa)
+		return;
+	vcpu->fixup = (struct fixup){ .cpuid = true, .leaf = leaf,
+				      .subleaf = (uint32_t)reg_read(REG_CX) };
+	finish_later(vcpu, site);
+}
+
+/*
+ * A single step over RDPMC: QEMU raises its trap behind an instruction that it
+ * runs, so let it run a NOP instead and correct where the trap returns to.
+ */
+static void step_over(struct vcpu *vcpu, const struct site *site, uint64_t ip)
+{
+	uint64_t base = code_base();
+	uint64_t page = (ip + base) & ~(PAGE - 1);
+	uint8_t bytes[PAGE];
+	const uint8_t *nop = NULL;
+
+	if (guest_read(page, bytes, sizeof(bytes)))
+		nop = memchr(bytes, 0x90, sizeof(bytes));
+	if (!nop)
+		return;
+	leave_block(vcpu, site, false); /* the NOP counts in its place */
+	vcpu->step_from = page + (uint64_t)(nop - bytes) + 1 - base;
+	vcpu->step_to = ip + site->length;
+	qemu_plugin_set_pc(vcpu->step_from - 1);
+}
+
+static void complete_rdpmc(struct vcpu *vcpu, const struct site *site, uint64_t value)
+{
+	uint64_t ip = site_ip(site);
+
+	if (reg_read(REG_FLAGS) & FLAGS_TF) {
+		write_pair(value);
+		step_over(vcpu, site, ip);
+	} else if (!site->clean_flags) {
+		vcpu->undo = (struct undo){ .pending = true, .ip = ip, .length = site->length,
+					    .value = value };
+		return;
+	}
+	write_pair(value);
+	leave_block(vcpu, site, true);
+	vcpu->at = NULL;
+	qemu_plugin_set_pc(ip + site->length);
+}
+
+/* CR4.PCE and the privilege level are QEMU's own check; it comes after ours. */
+static void serve_rdpmc(struct vcpu *vcpu, const struct site *site)
+{
+	uint64_t cr4 = reg_read(REG_CR4);
+	uint64_t value = 0;
+
+	if (site->level == LEVEL_USER && !(cr4 & CR4_PCE))
+		return;
+	if (vpmu_rdpmc(&vcpu->pmu, (uint32_t)reg_read(REG_CX), true, &value) == VPMU_DONE) {
+		vcpu->at = NULL;
+		complete_rdpmc(vcpu, site, value);
+		return;
+	}
+	if (site->level != LEVEL_USER)
+		return;
+	vcpu->fixup = (struct fixup){ .pending = true, .fault_cr4 = true, .saved = cr4 };
+	hold(vcpu);
+	reg_write(REG_CR4, cr4 & ~CR4_PCE);
+}
+
+static void apply_cpuid(struct vcpu *vcpu)
+{
+	static const enum reg regs[4] = { REG_AX, REG_BX, REG_CX, REG_DX };
+	uint32_t values[4];
+
+	for (unsigned int i = 0; i < 4; i++)
+		values[i] = (uint32_t)reg_read(regs[i]);
+	vpmu_cpuid(&vcpu->pmu, vcpu->fixup.leaf, vcpu->fixup.subleaf, values);
+	for (unsigned int i = 0; i < 4; i++)
+		reg_write(regs[i], values[i]);
+}
+
+static void apply_fixup(struct vcpu *vcpu)
+{
+	const struct fixup *fixup = &vcpu->fixup;
+
+	if (!fixup->pending)
+		return;
+	if (fixup->cpuid)
+		apply_cpuid(vcpu);
+	if (fixup->msr)
+		write_pair(fixup->value);
+	if (fixup->misc_enable)
+		write_pair(vpmu_misc_enable(&vcpu->pmu,
+					    pair(reg_read(REG_DX), reg_read(REG_AX))));
+	if (fixup->fault)
+		reg_write(REG_CX, fixup->saved);
+	if (fixup->fault_cr4)
+		reg_write(REG_CR4, fixup->saved);
+	release(vcpu);
+}
+
+/* The frame of an exception without an error code, at the handler's start. */
+struct frame {
+	uint64_t ip, cs, flags, sp, ss;
+	bool switched; /* the stack has been switched: sp and ss are from the frame */
+};
+
+static bool read_frame(struct frame *frame)
+{
+	uint64_t sp = reg_read(REG_SP);
+
+	if (reg_read(REG_EFER) & EFER_LMA) {
+		uint64_t words[5];
+
+		if (!guest_read(sp, words, sizeof(words)))
+			return false;
+		*frame = (struct frame){ GUINT64_FROM_LE(words[0]), GUINT64_FROM_LE(words[1]),
+					 GUINT64_FROM_LE(words[2]), GUINT64_FROM_LE(words[3]),
+					 GUINT64_FROM_LE(words[4]), true };
+		return true;
+	}
+	uint32_t words[5];
+
+	if (!(reg_read(REG_CR0) & CR0_PE) || !guest_read(sp, words, 12))
+		return false;
+	*frame = (struct frame){ GUINT32_FROM_LE(words[0]), GUINT32_FROM_LE(words[1]),
+				 GUINT32_FROM_LE(words[2]), sp + 12, 0, false };
+	if ((frame->cs & 3) == (reg_read(REG_CS) & 3))
+		return true;
+	if (!guest_read(sp, words, sizeof(words)))
+		return false;
+	frame->sp = GUINT32_FROM_LE(words[3]);
+	frame->ss = GUINT32_FROM_LE(words[4]);
+	frame->switched = true;
+	return true;
+}
+
+/* Take the #UD of an RDPMC back and go on behind the instruction. */
+static void undo_exception(struct vcpu *vcpu)
+{
+	struct undo undo = vcpu->undo;
+	struct frame frame;
+
+	release(vcpu);
+	if (!read_frame(&frame) || frame.ip != undo.ip)
+		return;
+	if (frame.switched && (frame.ss & 0xffff) != reg_read(REG_SS))
+		reg_write(REG_SS, frame.ss & 0xffff);
+	if ((frame.cs & 0xffff) != reg_read(REG_CS))
+		reg_write(REG_CS, frame.cs & 0xffff);
+	reg_write(REG_SP, frame.sp);
+	reg_write(REG_FLAGS, frame.flags & ~(FLAGS_CC | FLAGS_DF | FLAGS_RF));
+	write_pair(undo.value);
+	qemu_plugin_set_pc(undo.ip + undo.length);
+}
+
+/* At the start of a block in which an access may have to be finished. */
+void access_hook(unsigned int vcpu_index, void *unused)
+{
+	struct vcpu *vcpu = vcpu_get(vcpu_index);
+
+	(void)unused;
+	if (vcpu->undo.delivered)
+		undo_exception(vcpu);
+	else
+		apply_fixup(vcpu);
+}
+
+/* On the instruction behind one that was served. */
+void access_finish(unsigned int vcpu_index, void *unused)
+{
+	(void)unused;
+	apply_fixup(vcpu_get(vcpu_index));
+}
+
+static void correct_return_of_step(struct vcpu *vcpu)
+{
+	bool wide = reg_read(REG_EFER) & EFER_LMA;
+	uint64_t sp = reg_read(REG_SP);
+	uint64_t ip = 0;
+	uint64_t to = GUINT64_TO_LE(vcpu->step_to);
+
+	if (guest_read(sp, &ip, wide ? 8 : 4) && GUINT64_FROM_LE(ip) == vcpu->step_from)
+		guest_write(sp, &to, wide ? 8 : 4);
+	vcpu->step_from = 0;
+}
+
+static void correct_cut_block(struct vcpu *vcpu, uint64_t from)
+{
+	const struct block *block = current_block(vcpu);
+
+	if (!block)
+		return;
+	for (unsigned int i = 0; i < block->count; i++)
+		if (block->vaddr + block->insn[i].offset == from) {
+			source_correct(vcpu, block, i + block->insn[i].traps);
+			break;
+		}
+	vcpu_score(vcpu)->block = 0;
+}
+
+/* QEMU has put the vCPU at the start of a handler; nothing of it has run. */
+void access_discontinuity(struct vcpu *vcpu, bool exception, uint64_t from, uint64_t to)
+{
+	if (exception && vcpu->undo.pending && !vcpu->undo.delivered) {
+		vcpu->undo.delivered = true;
+		vcpu_score(vcpu)->block = 0; /* RDPMC retires after all */
+		hold(vcpu);
+		hooks_add(to);
+		return;
+	}
+	if (exception && vcpu->step_from)
+		correct_return_of_step(vcpu);
+	apply_fixup(vcpu);
+	if (exception)
+		correct_cut_block(vcpu, from);
+}
+
+static _Atomic uint64_t *statistic_of(enum insn_kind kind)
+{
+	switch (kind) {
+	case INSN_RDMSR: return &statistics.rdmsr;
+	case INSN_WRMSR: return &statistics.wrmsr;
+	case INSN_RDPMC: return &statistics.rdpmc;
+	case INSN_CPUID: return &statistics.cpuid;
+	case INSN_OTHER: break;
+	}
+	return NULL;
+}
+
+void access_serve(unsigned int vcpu_index, void *userdata)
+{
+	const struct site *site = userdata;
+	struct vcpu *vcpu = vcpu_get(vcpu_index);
+
+	apply_fixup(vcpu);
+	++*statistic_of(site->kind);
+	vcpu->at = site;
+	vcpu->at_retired = site->kind == INSN_WRMSR;
+	vcpu->last_use = g_get_monotonic_time();
+	switch (site->kind) {
+	case INSN_RDMSR:
+		serve_rdmsr(vcpu, site);
+		break;
+	case INSN_WRMSR:
+		serve_wrmsr(vcpu);
+		break;
+	case INSN_RDPMC:
+		serve_rdpmc(vcpu, site);
+		break;
+	case INSN_CPUID:
+		serve_cpuid(vcpu, site);
+		break;
+	case INSN_OTHER:
+		break;
+	}
+	vcpu->at = NULL;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What an instruction is to the PMU: a branch, a load, one that we serve.
+ */
+#include "decode.h"
+#include "events.h"
+#include <Zydis/Zydis.h>
+
+_Static_assert(CLASS_INTERRUPT <= 8, "the classes that code has fit in insn_facts.classes");
+
+static bool is_legacy_prefix(uint8_t byte)
+{
+	switch (byte) {
+	case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0x66: case 0x67:
+	case 0xf2: case 0xf3:
+		return true;
+	}
+	return false; /* LOCK is none: it makes all of the served instructions #UD */
+}
+
+enum insn_kind decode_kind(const uint8_t *bytes, size_t length)
+{
+	size_t at = 0;
+
+	while (at < length && is_legacy_prefix(bytes[at]))
+		at++;
+	/* Outside 64-bit code 40H to 4FH are instructions of one byte. */
+	if (length - at == 3 && (bytes[at] & 0xf0) == 0x40)
+		at++;
+	if (length - at != 2 || bytes[at] != 0x0f)
+		return INSN_OTHER;
+	switch (bytes[at + 1]) {
+	case 0x30: return INSN_WRMSR;
+	case 0x32: return INSN_RDMSR;
+	case 0x33: return INSN_RDPMC;
+	case 0xa2: return INSN_CPUID;
+	}
+	return INSN_OTHER;
+}
+
+static unsigned int bit(enum event_class class)
+{
+	return 1u << class;
+}
+
+static unsigned int branch_classes(const ZydisDecodedInstruction *insn)
+{
+	bool far = insn->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR;
+
+	switch (insn->meta.category) {
+	case ZYDIS_CATEGORY_COND_BR:
+		return bit(CLASS_BRANCH) | bit(CLASS_CONDITIONAL);
+	case ZYDIS_CATEGORY_UNCOND_BR:
+		return bit(CLASS_BRANCH) | (far ? bit(CLASS_FAR_BRANCH) : 0);
+	case ZYDIS_CATEGORY_CALL:
+		return bit(CLASS_BRANCH) | (far ? bit(CLASS_FAR_BRANCH) : bit(CLASS_CALL));
+	case ZYDIS_CATEGORY_RET:
+		if (far || (insn->mnemonic != ZYDIS_MNEMONIC_RET))
+			return bit(CLASS_BRANCH) | bit(CLASS_FAR_BRANCH);
+		return bit(CLASS_BRANCH) | bit(CLASS_RETURN);
+	case ZYDIS_CATEGORY_INTERRUPT:
+	case ZYDIS_CATEGORY_SYSCALL:
+	case ZYDIS_CATEGORY_SYSRET:
+		return bit(CLASS_BRANCH) | bit(CLASS_FAR_BRANCH);
+	default:
+		return 0;
+	}
+}
+
+static bool is_hint(const ZydisDecodedInstruction *insn)
+{
+	return insn->meta.category == ZYDIS_CATEGORY_NOP ||
+	       insn->meta.category == ZYDIS_CATEGORY_WIDENOP ||
+	       insn->meta.category == ZYDIS_CATEGORY_PREFETCH;
+}
+
+static unsigned int memory_classes(const ZydisDecodedInstruction *insn,
+				   const ZydisDecodedOperand *operands)
+{
+	unsigned int classes = 0;
+
+	if (is_hint(insn))
+		return 0;
+	for (unsigned int i = 0; i < insn->operand_count; i++) {
+		const ZydisDecodedOperand *operand = &operands[i];
+
+		if (operand->type != ZYDIS_OPERAND_TYPE_MEMORY ||
+		    operand->mem.type == ZYDIS_MEMOP_TYPE_AGEN)
+			continue;
+		if (operand->actions & ZYDIS_OPERAND_ACTION_MASK_READ)
+			classes |= bit(CLASS_LOAD);
+		if (operand->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
+			classes |= bit(CLASS_STORE);
+	}
+	return classes;
+}
+
+static const ZydisDecoder *decoder(enum code_size size)
+{
+	static const struct {
+		ZydisMachineMode mode;
+		ZydisStackWidth stack;
+	} modes[] = {
+		[CODE_16] = { ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16 },
+		[CODE_32] = { ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32 },
+		[CODE_64] = { ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64 },
+	};
+	static _Thread_local ZydisDecoder decoders[3];
+	static _Thread_local bool ready[3];
+
+	if (!ready[size])
+		ready[size] = ZYAN_SUCCESS(ZydisDecoderInit(&decoders[size], modes[size].mode,
+							    modes[size].stack));
+	return ready[size] ? &decoders[size] : NULL;
+}
+
+bool decode_facts(const uint8_t *bytes, size_t length, enum code_size size,
+		  struct insn_facts *facts)
+{
+	const ZyanU32 flags = ZYDIS_CPUFLAG_CF | ZYDIS_CPUFLAG_PF | ZYDIS_CPUFLAG_AF |
+			      ZYDIS_CPUFLAG_ZF | ZYDIS_CPUFLAG_SF | ZYDIS_CPUFLAG_OF;
+	ZydisDecodedInstruction insn;
+	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+	const ZydisDecoder *with = decoder(size);
+
+	if (!with || !ZYAN_SUCCESS(ZydisDecoderDecodeFull(with, bytes, length, &insn, operands)) ||
+	    insn.length != length)
+		return false;
+	facts->classes = (uint8_t)(bit(CLASS_INSTRUCTION) | branch_classes(&insn) |
+				   memory_classes(&insn, operands));
+	facts->traps = insn.meta.category == ZYDIS_CATEGORY_INTERRUPT;
+	facts->writes_flags = insn.cpu_flags && ((insn.cpu_flags->modified |
+						  insn.cpu_flags->set_0 | insn.cpu_flags->set_1 |
+						  insn.cpu_flags->undefined) & flags);
+	return true;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What an instruction is to the PMU. Decoding is Zydis's.
+ */
+#ifndef VPMU_QEMU_DECODE_H
+#define VPMU_QEMU_DECODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum insn_kind { INSN_OTHER, INSN_RDMSR, INSN_WRMSR, INSN_RDPMC, INSN_CPUID };
+
+enum code_size { CODE_16, CODE_32, CODE_64 };
+
+struct insn_facts {
+	uint8_t classes;   /* bit 1 << enum event_class */
+	bool writes_flags; /* any of CF, PF, AF, ZF, SF, OF */
+	bool traps;	   /* raises an exception or interrupt after it has retired */
+};
+
+/* Which of the served instructions this is, if any; needs no code size. */
+enum insn_kind decode_kind(const uint8_t *bytes, size_t length);
+
+/* False if the bytes are not one instruction of this length at this code size. */
+bool decode_facts(const uint8_t *bytes, size_t length, enum code_size size,
+		  struct insn_facts *facts);
+
+#endif

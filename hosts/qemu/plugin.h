@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The plugin's own state and the calls between its files. A vCPU's state is
+ * owned by the thread that runs the vCPU, as the library asks.
+ */
+#ifndef VPMU_QEMU_PLUGIN_H
+#define VPMU_QEMU_PLUGIN_H
+
+#include "abi.h"
+#include "decode.h"
+#include "events.h"
+#include <stdatomic.h>
+#include <vpmu/vpmu.h>
+
+/*
+ * A block runs at one privilege level. Counters count at one level or at both,
+ * so each class has three totals: one event never needs the sum of two, and an
+ * alarm is a threshold on a single total.
+ */
+enum level { LEVEL_USER, LEVEL_KERNEL, LEVEL_ANY, LEVEL_COUNT };
+
+#define ENTRY_COUNT (CLASS_COUNT * LEVEL_COUNT)
+
+static inline unsigned int entry_of(enum event_class class, enum level level)
+{
+	return (unsigned int)class * LEVEL_COUNT + (unsigned int)level;
+}
+
+/* A total is kept so that reaching this value is reaching the nearest alarm. */
+#define THRESHOLD (UINT64_C(1) << 63)
+
+/* What translated code writes for a vCPU. */
+struct score {
+	uint64_t raw[ENTRY_COUNT]; /* total + bias of the entry */
+	uint64_t block;		   /* struct block that started last; 0: none */
+	uint64_t held;		   /* a fixup or an undo waits for the next hook */
+};
+
+/* An instruction of a counted block, as the corrections need it. */
+struct block_insn {
+	uint16_t offset; /* of its address from the block's */
+	bool traps;	 /* INT n and its like: it retires although it ends in an exception */
+	uint8_t classes; /* bit 1 << enum event_class; CLASS_INTERRUPT never */
+};
+
+/* A counted block. Lives until QEMU throws its translations away. */
+struct block {
+	uint64_t vaddr; /* where it was translated: another mapping may run it elsewhere */
+	uint32_t entries; /* which totals it adds to: bit per entry */
+	uint16_t count;
+	struct block_insn insn[];
+};
+
+/* An instruction that the plugin serves. */
+struct site {
+	enum insn_kind kind;
+	enum level level;
+	uint16_t offset; /* of its address from the block's */
+	uint8_t length;
+	uint16_t page_offset; /* of the block's address in its page */
+	bool last;	      /* nothing follows it in its block */
+	bool clean_flags;     /* no instruction before it in the block writes flags */
+	uint16_t ahead[CLASS_COUNT]; /* counted with the block but not before this one */
+	uint16_t self;		     /* its own classes */
+};
+
+/* How a total is made of the entries' totals. */
+struct formula {
+	enum event_class class; /* CLASS_NONE: it stays zero */
+	bool scaled;		/* times cpi */
+	bool complement;	/* cycles without the class's event */
+	enum level level;
+};
+
+struct slot {
+	bool used;
+	struct formula formula;
+	uint64_t high; /* the total reported last: it never goes backwards */
+	uint64_t alarm;
+};
+
+#define SLOT_COUNT (VPMU_MAX_GENERAL + VPMU_MAX_FIXED)
+
+enum reg { REG_AX, REG_BX, REG_CX, REG_DX, REG_SP, REG_IP, REG_FLAGS, REG_CS, REG_SS, REG_CR0,
+	   REG_CR4, REG_EFER, REG_KGSBASE, REG_COUNT };
+
+/* Results of an instruction that QEMU runs itself, put right afterwards. */
+struct fixup {
+	bool pending;
+	bool cpuid;	  /* adjust what CPUID returned for leaf, subleaf */
+	bool misc_enable; /* adjust what RDMSR returned */
+	bool msr;	  /* RDMSR returns value */
+	bool fault;	  /* restore what was changed to make QEMU raise #GP */
+	bool fault_cr4;
+	uint32_t leaf;
+	uint32_t subleaf;
+	uint64_t value;
+	uint64_t saved;
+};
+
+/* RDPMC that QEMU answers with #UD: completed at the first instruction of the handler. */
+struct undo {
+	bool pending;
+	bool delivered; /* the #UD has been delivered */
+	uint8_t length;
+	uint64_t ip; /* of the instruction */
+	uint64_t value;
+};
+
+struct lapic {
+	bool x2apic;
+	bool enabled; /* x2APIC mode: SVR bit 8 */
+	uint32_t id;
+	uint32_t lvtpc; /* in x2APIC mode, where LVTPC cannot be reached */
+};
+
+struct vcpu {
+	struct vpmu pmu;
+	unsigned int index;
+	struct slot slots[SLOT_COUNT];
+	uint64_t bias[ENTRY_COUNT];
+	const struct site *at; /* the site being served: totals are corrected to it */
+	bool at_retired;	   /* ... with the instruction itself counted */
+	struct fixup fixup;
+	struct undo undo;
+	struct lapic lapic;
+	uint64_t step_from; /* a single-step trap that returns here (0: none) ... */
+	uint64_t step_to;   /* ... has to return there */
+	int64_t last_use;  /* monotonic time of the last PMU access, in microseconds */
+};
+
+struct statistics {
+	_Atomic uint64_t blocks, instrumented, counted, pmis, rdmsr, wrmsr, rdpmc, cpuid;
+};
+
+extern struct statistics statistics;
+extern struct qemu_plugin_scoreboard *scoreboard;
+
+/* plugin.c */
+struct vcpu *vcpu_get(unsigned int index);
+struct score *vcpu_score(const struct vcpu *vcpu);
+void vcpus_reset(void);
+void plugin_retranslate(void);
+void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* registers.c: of the vCPU whose thread calls, in callbacks that may */
+void registers_init(void);
+uint64_t reg_read(enum reg reg);
+void reg_write(enum reg reg, uint64_t value);
+bool reg_exists(enum reg reg);
+bool guest_read(uint64_t vaddr, void *to, size_t length);
+bool guest_write(uint64_t vaddr, const void *from, size_t length);
+bool physical_read32(uint64_t address, uint32_t *value);
+bool physical_write32(uint64_t address, uint32_t value);
+
+/* source.c */
+extern const struct vpmu_source_ops source_ops;
+bool source_set_cpi(const char *text);
+void source_correct(struct vcpu *vcpu, const struct block *block, unsigned int done);
+void source_alarm_reached(struct vcpu *vcpu, unsigned int entry);
+void source_interrupt(struct vcpu *vcpu, enum level level);
+uint32_t source_entries(void);
+uint32_t source_installed(void);
+void source_note_installed(void);
+
+/* service.c */
+void service(struct vcpu *vcpu);
+void service_idle(struct vcpu *vcpu);
+
+/* lapic.c */
+void lapic_reset(struct vcpu *vcpu);
+void lapic_pmi(struct vcpu *vcpu);
+bool lapic_rdmsr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+void lapic_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+
+/* access.c */
+void access_serve(unsigned int vcpu_index, void *site);
+void access_finish(unsigned int vcpu_index, void *unused);
+void access_hook(unsigned int vcpu_index, void *unused);
+void access_discontinuity(struct vcpu *vcpu, bool exception, uint64_t from, uint64_t to);
+
+/* hooks.c: blocks that begin where an access may have to be finished */
+void hooks_init(void);
+void hooks_add(uint64_t vaddr);
+bool hooks_wanted(uint64_t vaddr);
+
+/* translate.c */
+void translate(struct qemu_plugin_tb *tb, void *unused);
+void translate_forget(void);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The guest's registers and memory, as the vCPU's own callbacks reach them.
+ * QEMU gives and takes them in the target's byte order (little endian).
+ */
+#include "plugin.h"
+#include <string.h>
+
+static const char *const names[REG_COUNT][2] = {
+	[REG_AX] = { "rax", "eax" },	      [REG_BX] = { "rbx", "ebx" },
+	[REG_CX] = { "rcx", "ecx" },	      [REG_DX] = { "rdx", "edx" },
+	[REG_SP] = { "rsp", "esp" },	      [REG_IP] = { "rip", "eip" },
+	[REG_FLAGS] = { "eflags", "eflags" }, [REG_CS] = { "cs", "cs" },
+	[REG_SS] = { "ss", "ss" },	      [REG_CR0] = { "cr0", "cr0" },
+	[REG_CR4] = { "cr4", "cr4" },	      [REG_EFER] = { "efer", "efer" },
+	[REG_KGSBASE] = { "k_gs_base", "k_gs_base" },
+};
+
+/* A handle names a register, the same on every vCPU. */
+static struct {
+	struct qemu_plugin_register *handle;
+	bool exists;
+} registers[REG_COUNT];
+
+static GByteArray *scratch(void)
+{
+	static _Thread_local GByteArray *array;
+
+	if (!array)
+		array = g_byte_array_sized_new(16);
+	g_byte_array_set_size(array, 0);
+	return array;
+}
+
+void registers_init(void)
+{
+	GArray *list = qemu_plugin_get_registers();
+
+	for (guint i = 0; i < list->len; i++) {
+		qemu_plugin_reg_descriptor *d =
+			&g_array_index(list, qemu_plugin_reg_descriptor, i);
+
+		for (unsigned int reg = 0; reg < REG_COUNT; reg++)
+			if (!strcmp(d->name, names[reg][0]) || !strcmp(d->name, names[reg][1])) {
+				registers[reg].handle = d->handle;
+				registers[reg].exists = true;
+			}
+	}
+	g_array_free(list, TRUE);
+}
+
+bool reg_exists(enum reg reg)
+{
+	return registers[reg].exists;
+}
+
+uint64_t reg_read(enum reg reg)
+{
+	GByteArray *bytes = scratch();
+	uint64_t value = 0;
+
+	if (!registers[reg].exists || !qemu_plugin_read_register(registers[reg].handle, bytes))
+		return 0;
+	for (guint i = 0; i < bytes->len && i < 8; i++)
+		value |= (uint64_t)bytes->data[i] << (8 * i);
+	return value;
+}
+
+void reg_write(enum reg reg, uint64_t value)
+{
+	GByteArray *bytes = scratch();
+
+	if (!registers[reg].exists)
+		return;
+	for (unsigned int i = 0; i < 8; i++) {
+		guint8 byte = (guint8)(value >> (8 * i));
+
+		g_byte_array_append(bytes, &byte, 1);
+	}
+	qemu_plugin_write_register(registers[reg].handle, bytes);
+}
+
+bool guest_read(uint64_t vaddr, void *to, size_t length)
+{
+	GByteArray *bytes = scratch();
+
+	if (!qemu_plugin_read_memory_vaddr(vaddr, bytes, length) || bytes->len < length)
+		return false;
+	memcpy(to, bytes->data, length);
+	return true;
+}
+
+bool guest_write(uint64_t vaddr, const void *from, size_t length)
+{
+	GByteArray *bytes = scratch();
+
+	g_byte_array_append(bytes, from, (guint)length);
+	return qemu_plugin_write_memory_vaddr(vaddr, bytes);
+}
+
+bool physical_read32(uint64_t address, uint32_t *value)
+{
+	GByteArray *bytes = scratch();
+
+	if (qemu_plugin_read_memory_hwaddr(address, bytes, 4) != QEMU_PLUGIN_HWADDR_OPERATION_OK ||
+	    bytes->len < 4)
+		return false;
+	*value = 0;
+	for (unsigned int i = 0; i < 4; i++)
+		*value |= (uint32_t)bytes->data[i] << (8 * i);
+	return true;
+}
+
+bool physical_write32(uint64_t address, uint32_t value)
+{
+	GByteArray *bytes = scratch();
+
+	for (unsigned int i = 0; i < 4; i++) {
+		guint8 byte = (guint8)(value >> (8 * i));
+
+		g_byte_array_append(bytes, &byte, 1);
+	}
+	return qemu_plugin_write_memory_hwaddr(address, bytes) == QEMU_PLUGIN_HWADDR_OPERATION_OK;
+}
