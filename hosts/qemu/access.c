@@ -10,7 +10,11 @@
  * naming an MSR that QEMU faults on. RDPMC, which QEMU answers with #UD, is
  * completed by going on behind it where the flags are known to be in place,
  * and otherwise at the first instruction of the guest's #UD handler, where
- * they are, by taking the exception back.
+ * they are, by taking the exception back. Its #GP at level 0 is that of a jump
+ * to an address that faults.
+ *
+ * QEMU's discontinuity callback for an exception comes before the exception is
+ * delivered, so leaving it for another address changes where it returns to.
  */
 #include "plugin.h"
 #include <string.h>
@@ -18,7 +22,10 @@
 #define PAGE UINT64_C(4096)
 
 #define MSR_MISC_ENABLE 0x1a0
-#define MSR_FAULTS	0x8ff /* in the x2APIC's range, and no register of it */
+#define MSR_FAULTS	0x80e /* DFR: not an x2APIC register; unlike others it leaves ESR alone */
+
+/* Fetching from here is a #GP(0) in long mode: the address is not canonical. */
+#define IP_FAULTS (UINT64_C(1) << 62)
 
 #define CR0_PE	  (UINT64_C(1) << 0)
 #define CR4_PCE	  (UINT64_C(1) << 8)
@@ -35,13 +42,13 @@ static uint64_t pair(uint64_t high, uint64_t low)
 
 static void write_pair(uint64_t value)
 {
-	reg_write(REG_AX, value & UINT32_MAX);
-	reg_write(REG_DX, value >> 32);
+	reg_write(GUEST_AX, value & UINT32_MAX);
+	reg_write(GUEST_DX, value >> 32);
 }
 
 static uint64_t code_base(void)
 {
-	return reg_read(REG_CR0) & CR0_PE ? 0 : reg_read(REG_CS) << 4;
+	return reg_read(GUEST_CR0) & CR0_PE ? 0 : reg_read(GUEST_CS) << 4;
 }
 
 /*
@@ -49,10 +56,10 @@ static uint64_t code_base(void)
  * page bits of EIP are new; EIP itself may lag behind within the block, which
  * may have gone on into its second page.
  */
-static uint64_t site_ip(const struct site *site)
+uint64_t access_site_ip(const struct site *site)
 {
 	uint64_t base = code_base();
-	uint64_t now = reg_read(REG_IP) + base;
+	uint64_t now = reg_read(GUEST_IP) + base;
 	uint64_t page = now & ~(PAGE - 1);
 
 	if (now % PAGE < site->page_offset)
@@ -97,26 +104,27 @@ static void finish_later(struct vcpu *vcpu, const struct site *site)
 	vcpu->fixup.pending = true;
 	hold(vcpu);
 	if (site->last)
-		hooks_add(site_ip(site) + code_base() + site->length);
+		hooks_add(access_site_ip(site) + code_base() + site->length);
 }
 
 /* QEMU's RDMSR and WRMSR answer this MSR with #GP(0); ECX is restored after. */
-static void fault_msr(struct vcpu *vcpu)
+static void fault_msr(struct vcpu *vcpu, const struct site *site)
 {
 	vcpu->fixup = (struct fixup){ .pending = true, .fault = true,
-				      .saved = reg_read(REG_CX) };
+				      .saved = reg_read(GUEST_CX) };
 	hold(vcpu);
-	reg_write(REG_CX, MSR_FAULTS);
+	leave_block(vcpu, site, false);
+	reg_write(GUEST_CX, MSR_FAULTS);
 }
 
 static void serve_rdmsr(struct vcpu *vcpu, const struct site *site)
 {
-	uint32_t msr = (uint32_t)reg_read(REG_CX);
+	uint32_t msr = (uint32_t)reg_read(GUEST_CX);
 	uint64_t value = 0;
 
 	switch (vpmu_rdmsr(&vcpu->pmu, msr, &value)) {
 	case VPMU_FAULT:
-		fault_msr(vcpu);
+		fault_msr(vcpu, site);
 		return;
 	case VPMU_NOT_MINE:
 		if (msr == MSR_MISC_ENABLE) {
@@ -133,14 +141,14 @@ static void serve_rdmsr(struct vcpu *vcpu, const struct site *site)
 	finish_later(vcpu, site);
 }
 
-static void serve_wrmsr(struct vcpu *vcpu)
+static void serve_wrmsr(struct vcpu *vcpu, const struct site *site)
 {
-	uint32_t msr = (uint32_t)reg_read(REG_CX);
-	uint64_t value = pair(reg_read(REG_DX), reg_read(REG_AX));
+	uint32_t msr = (uint32_t)reg_read(GUEST_CX);
+	uint64_t value = pair(reg_read(GUEST_DX), reg_read(GUEST_AX));
 
 	switch (vpmu_wrmsr(&vcpu->pmu, msr, value)) {
 	case VPMU_FAULT:
-		fault_msr(vcpu);
+		fault_msr(vcpu, site);
 		break;
 	case VPMU_NOT_MINE:
 		lapic_wrmsr(vcpu, msr, value);
@@ -153,12 +161,12 @@ static void serve_wrmsr(struct vcpu *vcpu)
 
 static void serve_cpuid(struct vcpu *vcpu, const struct site *site)
 {
-	uint32_t leaf = (uint32_t)reg_read(REG_AX);
+	uint32_t leaf = (uint32_t)reg_read(GUEST_AX);
 
 	if (leaf != 0x1 && leaf != 0xa)
 		return;
 	vcpu->fixup = (struct fixup){ .cpuid = true, .leaf = leaf,
-				      .subleaf = (uint32_t)reg_read(REG_CX) };
+				      .subleaf = (uint32_t)reg_read(GUEST_CX) };
 	finish_later(vcpu, site);
 }
 
@@ -178,52 +186,80 @@ static void step_over(struct vcpu *vcpu, const struct site *site, uint64_t ip)
 	if (!nop)
 		return;
 	leave_block(vcpu, site, false); /* the NOP counts in its place */
-	vcpu->step_from = page + (uint64_t)(nop - bytes) + 1 - base;
-	vcpu->step_to = ip + site->length;
-	qemu_plugin_set_pc(vcpu->step_from - 1);
+	vcpu->detour_from = page + (uint64_t)(nop - bytes) + 1 - base;
+	vcpu->detour_to = ip + site->length;
+	qemu_plugin_set_pc(vcpu->detour_from - 1);
 }
 
-static void complete_rdpmc(struct vcpu *vcpu, const struct site *site, uint64_t value)
+static _Noreturn void jump_to_fault(struct vcpu *vcpu, uint64_t ip)
 {
-	uint64_t ip = site_ip(site);
+	vcpu->detour_from = IP_FAULTS;
+	vcpu->detour_to = ip;
+	qemu_plugin_set_pc(IP_FAULTS);
+}
 
-	if (reg_read(REG_FLAGS) & FLAGS_TF) {
-		write_pair(value);
-		step_over(vcpu, site, ip);
-	} else if (!site->clean_flags) {
-		vcpu->undo = (struct undo){ .pending = true, .ip = ip, .length = site->length,
-					    .value = value };
+/* False if the guest's #UD handler is not known: it then sees the #UD. */
+static bool undo_later(struct vcpu *vcpu, struct undo undo)
+{
+	uint64_t handler;
+
+	if (!idt_handler(vcpu, VECTOR_UD, &handler))
+		return false;
+	vcpu->undo = undo;
+	hold(vcpu);
+	hooks_add(handler);
+	return true;
+}
+
+static void complete_rdpmc(struct vcpu *vcpu, const struct site *site, bool fault, uint64_t value)
+{
+	uint64_t ip = access_site_ip(site);
+
+	vcpu->at = NULL;
+	if (!site->clean_flags) {
+		if (undo_later(vcpu, (struct undo){ .pending = true, .ip = ip,
+						    .length = site->length, .fault = fault,
+						    .value = value }) &&
+		    fault)
+			leave_block(vcpu, site, false);
 		return;
 	}
+	if (fault) {
+		leave_block(vcpu, site, false);
+		jump_to_fault(vcpu, ip);
+	}
 	write_pair(value);
+	if (reg_read(GUEST_FLAGS) & FLAGS_TF)
+		step_over(vcpu, site, ip);
 	leave_block(vcpu, site, true);
-	vcpu->at = NULL;
 	qemu_plugin_set_pc(ip + site->length);
 }
 
 /* CR4.PCE and the privilege level are QEMU's own check; it comes after ours. */
 static void serve_rdpmc(struct vcpu *vcpu, const struct site *site)
 {
-	uint64_t cr4 = reg_read(REG_CR4);
+	uint64_t cr4 = reg_read(GUEST_CR4);
 	uint64_t value = 0;
+	bool fault;
 
 	if (site->level == LEVEL_USER && !(cr4 & CR4_PCE))
 		return;
-	if (vpmu_rdpmc(&vcpu->pmu, (uint32_t)reg_read(REG_CX), true, &value) == VPMU_DONE) {
-		vcpu->at = NULL;
-		complete_rdpmc(vcpu, site, value);
+	fault = vpmu_rdpmc(&vcpu->pmu, (uint32_t)reg_read(GUEST_CX), true, &value) != VPMU_DONE;
+	if (!fault || (site->level == LEVEL_KERNEL && reg_read(GUEST_EFER) & EFER_LMA)) {
+		complete_rdpmc(vcpu, site, fault, value);
 		return;
 	}
-	if (site->level != LEVEL_USER)
-		return;
+	if (site->level == LEVEL_KERNEL)
+		return; /* outside long mode the guest gets QEMU's #UD */
 	vcpu->fixup = (struct fixup){ .pending = true, .fault_cr4 = true, .saved = cr4 };
 	hold(vcpu);
-	reg_write(REG_CR4, cr4 & ~CR4_PCE);
+	leave_block(vcpu, site, false);
+	reg_write(GUEST_CR4, cr4 & ~CR4_PCE);
 }
 
 static void apply_cpuid(struct vcpu *vcpu)
 {
-	static const enum reg regs[4] = { REG_AX, REG_BX, REG_CX, REG_DX };
+	static const enum reg regs[4] = { GUEST_AX, GUEST_BX, GUEST_CX, GUEST_DX };
 	uint32_t values[4];
 
 	for (unsigned int i = 0; i < 4; i++)
@@ -245,11 +281,11 @@ static void apply_fixup(struct vcpu *vcpu)
 		write_pair(fixup->value);
 	if (fixup->misc_enable)
 		write_pair(vpmu_misc_enable(&vcpu->pmu,
-					    pair(reg_read(REG_DX), reg_read(REG_AX))));
+					    pair(reg_read(GUEST_DX), reg_read(GUEST_AX))));
 	if (fixup->fault)
-		reg_write(REG_CX, fixup->saved);
+		reg_write(GUEST_CX, fixup->saved);
 	if (fixup->fault_cr4)
-		reg_write(REG_CR4, fixup->saved);
+		reg_write(GUEST_CR4, fixup->saved);
 	release(vcpu);
 }
 
@@ -261,9 +297,9 @@ struct frame {
 
 static bool read_frame(struct frame *frame)
 {
-	uint64_t sp = reg_read(REG_SP);
+	uint64_t sp = reg_read(GUEST_SP);
 
-	if (reg_read(REG_EFER) & EFER_LMA) {
+	if (reg_read(GUEST_EFER) & EFER_LMA) {
 		uint64_t words[5];
 
 		if (!guest_read(sp, words, sizeof(words)))
@@ -275,11 +311,11 @@ static bool read_frame(struct frame *frame)
 	}
 	uint32_t words[5];
 
-	if (!(reg_read(REG_CR0) & CR0_PE) || !guest_read(sp, words, 12))
+	if (!(reg_read(GUEST_CR0) & CR0_PE) || !guest_read(sp, words, 12))
 		return false;
 	*frame = (struct frame){ GUINT32_FROM_LE(words[0]), GUINT32_FROM_LE(words[1]),
 				 GUINT32_FROM_LE(words[2]), sp + 12, 0, false };
-	if ((frame->cs & 3) == (reg_read(REG_CS) & 3))
+	if ((frame->cs & 3) == (reg_read(GUEST_CS) & 3))
 		return true;
 	if (!guest_read(sp, words, sizeof(words)))
 		return false;
@@ -298,12 +334,14 @@ static void undo_exception(struct vcpu *vcpu)
 	release(vcpu);
 	if (!read_frame(&frame) || frame.ip != undo.ip)
 		return;
-	if (frame.switched && (frame.ss & 0xffff) != reg_read(REG_SS))
-		reg_write(REG_SS, frame.ss & 0xffff);
-	if ((frame.cs & 0xffff) != reg_read(REG_CS))
-		reg_write(REG_CS, frame.cs & 0xffff);
-	reg_write(REG_SP, frame.sp);
-	reg_write(REG_FLAGS, frame.flags & ~(FLAGS_CC | FLAGS_DF | FLAGS_RF));
+	if (frame.switched && (frame.ss & 0xffff) != reg_read(GUEST_SS))
+		reg_write(GUEST_SS, frame.ss & 0xffff);
+	if ((frame.cs & 0xffff) != reg_read(GUEST_CS))
+		reg_write(GUEST_CS, frame.cs & 0xffff);
+	reg_write(GUEST_SP, frame.sp);
+	reg_write(GUEST_FLAGS, frame.flags & ~(FLAGS_CC | FLAGS_DF | FLAGS_RF));
+	if (undo.fault)
+		jump_to_fault(vcpu, undo.ip);
 	write_pair(undo.value);
 	qemu_plugin_set_pc(undo.ip + undo.length);
 }
@@ -314,7 +352,7 @@ void access_hook(unsigned int vcpu_index, void *unused)
 	struct vcpu *vcpu = vcpu_get(vcpu_index);
 
 	(void)unused;
-	if (vcpu->undo.delivered)
+	if (vcpu->undo.pending)
 		undo_exception(vcpu);
 	else
 		apply_fixup(vcpu);
@@ -327,47 +365,23 @@ void access_finish(unsigned int vcpu_index, void *unused)
 	apply_fixup(vcpu_get(vcpu_index));
 }
 
-static void correct_return_of_step(struct vcpu *vcpu)
+/* An exception that we have brought about returns somewhere else. */
+static void redirect(struct vcpu *vcpu)
 {
-	bool wide = reg_read(REG_EFER) & EFER_LMA;
-	uint64_t sp = reg_read(REG_SP);
-	uint64_t ip = 0;
-	uint64_t to = GUINT64_TO_LE(vcpu->step_to);
+	uint64_t ip = reg_read(GUEST_IP);
+	uint64_t from = vcpu->detour_from;
 
-	if (guest_read(sp, &ip, wide ? 8 : 4) && GUINT64_FROM_LE(ip) == vcpu->step_from)
-		guest_write(sp, &to, wide ? 8 : 4);
-	vcpu->step_from = 0;
+	vcpu->detour_from = 0;
+	if (ip == from)
+		qemu_plugin_set_pc(vcpu->detour_to);
 }
 
-static void correct_cut_block(struct vcpu *vcpu, uint64_t from)
+/* Behind an interrupt, before an exception: nothing of a handler has run. */
+void access_discontinuity(struct vcpu *vcpu, bool exception)
 {
-	const struct block *block = current_block(vcpu);
-
-	if (!block)
-		return;
-	for (unsigned int i = 0; i < block->count; i++)
-		if (block->vaddr + block->insn[i].offset == from) {
-			source_correct(vcpu, block, i + block->insn[i].traps);
-			break;
-		}
-	vcpu_score(vcpu)->block = 0;
-}
-
-/* QEMU has put the vCPU at the start of a handler; nothing of it has run. */
-void access_discontinuity(struct vcpu *vcpu, bool exception, uint64_t from, uint64_t to)
-{
-	if (exception && vcpu->undo.pending && !vcpu->undo.delivered) {
-		vcpu->undo.delivered = true;
-		vcpu_score(vcpu)->block = 0; /* RDPMC retires after all */
-		hold(vcpu);
-		hooks_add(to);
-		return;
-	}
-	if (exception && vcpu->step_from)
-		correct_return_of_step(vcpu);
 	apply_fixup(vcpu);
-	if (exception)
-		correct_cut_block(vcpu, from);
+	if (exception && vcpu->detour_from)
+		redirect(vcpu);
 }
 
 static _Atomic uint64_t *statistic_of(enum insn_kind kind)
@@ -377,6 +391,7 @@ static _Atomic uint64_t *statistic_of(enum insn_kind kind)
 	case INSN_WRMSR: return &statistics.wrmsr;
 	case INSN_RDPMC: return &statistics.rdpmc;
 	case INSN_CPUID: return &statistics.cpuid;
+	case INSN_LIDT:
 	case INSN_OTHER: break;
 	}
 	return NULL;
@@ -389,6 +404,7 @@ void access_serve(unsigned int vcpu_index, void *userdata)
 
 	apply_fixup(vcpu);
 	++*statistic_of(site->kind);
+	vcpu->detour_from = 0;
 	vcpu->at = site;
 	vcpu->at_retired = site->kind == INSN_WRMSR;
 	vcpu->last_use = g_get_monotonic_time();
@@ -397,7 +413,7 @@ void access_serve(unsigned int vcpu_index, void *userdata)
 		serve_rdmsr(vcpu, site);
 		break;
 	case INSN_WRMSR:
-		serve_wrmsr(vcpu);
+		serve_wrmsr(vcpu, site);
 		break;
 	case INSN_RDPMC:
 		serve_rdpmc(vcpu, site);
@@ -405,6 +421,7 @@ void access_serve(unsigned int vcpu_index, void *userdata)
 	case INSN_CPUID:
 		serve_cpuid(vcpu, site);
 		break;
+	case INSN_LIDT:
 	case INSN_OTHER:
 		break;
 	}

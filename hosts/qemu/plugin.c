@@ -85,6 +85,7 @@ static void reset_one(struct vcpu *vcpu)
 {
 	vpmu_reset(&vcpu->pmu);
 	lapic_reset(vcpu);
+	vcpu->idt_limit = 0;
 }
 
 /* The boot processor begins again, and so does the machine: the others wait. */
@@ -106,7 +107,9 @@ static void vcpu_discontinuity(unsigned int index, enum qemu_plugin_discon_type 
 	struct vcpu *vcpu = vcpu_get(index);
 
 	(void)unused;
-	access_discontinuity(vcpu, type == QEMU_PLUGIN_DISCON_EXCEPTION, from, to);
+	(void)from;
+	(void)to;
+	access_discontinuity(vcpu, type == QEMU_PLUGIN_DISCON_EXCEPTION);
 	if (type != QEMU_PLUGIN_DISCON_INTERRUPT)
 		return;
 	source_interrupt(vcpu, LEVEL_KERNEL); /* received where its handler begins */
@@ -217,6 +220,8 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 	if (!info->system_emulation || (strcmp(info->target_name, "x86_64") != 0 &&
 					strcmp(info->target_name, "i386") != 0))
 		return refuse("serves x86 system emulation, not '%s'", info->target_name);
+	if (info->system.max_vcpus > VCPUS_MAX)
+		return refuse("%s", "serves at most 4096 vCPUs");
 	plugin_id = id;
 	config = vpmu_config_intel(4, events_architectural());
 	reported = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);

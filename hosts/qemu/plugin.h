@@ -64,6 +64,12 @@ struct site {
 	uint16_t self;		     /* its own classes */
 };
 
+/* An LIDT. */
+struct lidt {
+	struct site site;
+	struct memory_operand operand;
+};
+
 /* How a total is made of the entries' totals. */
 struct formula {
 	enum event_class class; /* CLASS_NONE: it stays zero */
@@ -81,8 +87,10 @@ struct slot {
 
 #define SLOT_COUNT (VPMU_MAX_GENERAL + VPMU_MAX_FIXED)
 
-enum reg { REG_AX, REG_BX, REG_CX, REG_DX, REG_SP, REG_IP, REG_FLAGS, REG_CS, REG_SS, REG_CR0,
-	   REG_CR4, REG_EFER, REG_KGSBASE, REG_COUNT };
+/* The general registers are in the order of their encoding. */
+enum reg { GUEST_AX, GUEST_CX, GUEST_DX, GUEST_BX, GUEST_SP, GUEST_BP, GUEST_SI, GUEST_DI, GUEST_R8, GUEST_R9, GUEST_R10,
+	   GUEST_R11, GUEST_R12, GUEST_R13, GUEST_R14, GUEST_R15, GUEST_IP, GUEST_FLAGS, GUEST_CS, GUEST_SS, GUEST_DS,
+	   GUEST_CR0, GUEST_CR4, GUEST_EFER, GUEST_KGSBASE, GUEST_COUNT };
 
 /* Results of an instruction that QEMU runs itself, put right afterwards. */
 struct fixup {
@@ -101,8 +109,8 @@ struct fixup {
 /* RDPMC that QEMU answers with #UD: completed at the first instruction of the handler. */
 struct undo {
 	bool pending;
-	bool delivered; /* the #UD has been delivered */
 	uint8_t length;
+	bool fault;  /* with #GP(0) */
 	uint64_t ip; /* of the instruction */
 	uint64_t value;
 };
@@ -124,8 +132,10 @@ struct vcpu {
 	struct fixup fixup;
 	struct undo undo;
 	struct lapic lapic;
-	uint64_t step_from; /* a single-step trap that returns here (0: none) ... */
-	uint64_t step_to;   /* ... has to return there */
+	uint64_t detour_from; /* an exception that would return here (0: none) ... */
+	uint64_t detour_to;   /* ... returns there */
+	uint64_t idt_base;
+	uint32_t idt_limit;   /* bytes - 1; 0: LIDT was not seen */
 	int64_t last_use;  /* monotonic time of the last PMU access, in microseconds */
 };
 
@@ -174,10 +184,16 @@ bool lapic_rdmsr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 void lapic_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 
 /* access.c */
+uint64_t access_site_ip(const struct site *site);
 void access_serve(unsigned int vcpu_index, void *site);
 void access_finish(unsigned int vcpu_index, void *unused);
 void access_hook(unsigned int vcpu_index, void *unused);
-void access_discontinuity(struct vcpu *vcpu, bool exception, uint64_t from, uint64_t to);
+void access_discontinuity(struct vcpu *vcpu, bool exception);
+
+/* idt.c */
+#define VECTOR_UD 6
+void idt_loaded(unsigned int vcpu_index, void *lidt);
+bool idt_handler(const struct vcpu *vcpu, unsigned int vector, uint64_t *handler);
 
 /* hooks.c: blocks that begin where an access may have to be finished */
 void hooks_init(void);

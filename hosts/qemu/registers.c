@@ -6,21 +6,27 @@
 #include "plugin.h"
 #include <string.h>
 
-static const char *const names[REG_COUNT][2] = {
-	[REG_AX] = { "rax", "eax" },	      [REG_BX] = { "rbx", "ebx" },
-	[REG_CX] = { "rcx", "ecx" },	      [REG_DX] = { "rdx", "edx" },
-	[REG_SP] = { "rsp", "esp" },	      [REG_IP] = { "rip", "eip" },
-	[REG_FLAGS] = { "eflags", "eflags" }, [REG_CS] = { "cs", "cs" },
-	[REG_SS] = { "ss", "ss" },	      [REG_CR0] = { "cr0", "cr0" },
-	[REG_CR4] = { "cr4", "cr4" },	      [REG_EFER] = { "efer", "efer" },
-	[REG_KGSBASE] = { "k_gs_base", "k_gs_base" },
+static const char *const names[GUEST_COUNT][2] = {
+	[GUEST_AX] = { "rax", "eax" },	      [GUEST_BX] = { "rbx", "ebx" },
+	[GUEST_CX] = { "rcx", "ecx" },	      [GUEST_DX] = { "rdx", "edx" },
+	[GUEST_SP] = { "rsp", "esp" },	      [GUEST_IP] = { "rip", "eip" },
+	[GUEST_FLAGS] = { "eflags", "eflags" }, [GUEST_CS] = { "cs", "cs" },
+	[GUEST_SS] = { "ss", "ss" },	      [GUEST_DS] = { "ds", "ds" },
+	[GUEST_BP] = { "rbp", "ebp" },	      [GUEST_SI] = { "rsi", "esi" },
+	[GUEST_DI] = { "rdi", "edi" },	      [GUEST_R8] = { "r8", "r8" },
+	[GUEST_R9] = { "r9", "r9" },	      [GUEST_R10] = { "r10", "r10" },
+	[GUEST_R11] = { "r11", "r11" },	      [GUEST_R12] = { "r12", "r12" },
+	[GUEST_R13] = { "r13", "r13" },	      [GUEST_R14] = { "r14", "r14" },
+	[GUEST_R15] = { "r15", "r15" },	      [GUEST_CR0] = { "cr0", "cr0" },
+	[GUEST_CR4] = { "cr4", "cr4" },	      [GUEST_EFER] = { "efer", "efer" },
+	[GUEST_KGSBASE] = { "k_gs_base", "k_gs_base" },
 };
 
 /* A handle names a register, the same on every vCPU. */
 static struct {
 	struct qemu_plugin_register *handle;
 	bool exists;
-} registers[REG_COUNT];
+} registers[GUEST_COUNT];
 
 static GByteArray *scratch(void)
 {
@@ -40,7 +46,7 @@ void registers_init(void)
 		qemu_plugin_reg_descriptor *d =
 			&g_array_index(list, qemu_plugin_reg_descriptor, i);
 
-		for (unsigned int reg = 0; reg < REG_COUNT; reg++)
+		for (unsigned int reg = 0; reg < GUEST_COUNT; reg++)
 			if (!strcmp(d->name, names[reg][0]) || !strcmp(d->name, names[reg][1])) {
 				registers[reg].handle = d->handle;
 				registers[reg].exists = true;

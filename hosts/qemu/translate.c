@@ -38,16 +38,17 @@ struct work {
 	size_t count;
 	uint64_t vaddr;
 	enum level level;
+	enum code_size size; /* if decoded */
 	struct insn_facts *facts; /* of each instruction; NULL: not decoded */
 };
 
 static enum level current_level(void)
 {
-	if (!(reg_read(REG_CR0) & CR0_PE))
+	if (!(reg_read(GUEST_CR0) & CR0_PE))
 		return LEVEL_KERNEL;
-	if (reg_read(REG_FLAGS) & FLAGS_VM)
+	if (reg_read(GUEST_FLAGS) & FLAGS_VM)
 		return LEVEL_USER;
-	return reg_read(REG_CS) & 3 ? LEVEL_USER : LEVEL_KERNEL;
+	return reg_read(GUEST_CS) & 3 ? LEVEL_USER : LEVEL_KERNEL;
 }
 
 static size_t insn_bytes(struct qemu_plugin_insn *insn, uint8_t bytes[INSN_MAX])
@@ -65,6 +66,7 @@ static bool decode_as(struct work *work, enum code_size size)
 		if (!decode_facts(bytes, length, size, &work->facts[i]))
 			return false;
 	}
+	work->size = size;
 	return true;
 }
 
@@ -83,9 +85,9 @@ static void decode_block(struct work *work)
 	if (work->facts)
 		return;
 	work->facts = g_new(struct insn_facts, work->count);
-	if (reg_read(REG_EFER) & EFER_LMA)
+	if (reg_read(GUEST_EFER) & EFER_LMA)
 		sizes = long_mode;
-	else if (!(reg_read(REG_CR0) & CR0_PE))
+	else if (!(reg_read(GUEST_CR0) & CR0_PE))
 		sizes = real;
 	for (unsigned int i = 0; i < 3; i++)
 		if (decode_as(work, sizes[i]))
@@ -112,15 +114,10 @@ static bool clean_before(struct work *work, size_t index)
 	return true;
 }
 
-static void add_site(struct work *work, size_t index, enum insn_kind kind)
+static void describe_site(struct work *work, size_t index, enum insn_kind kind, struct site *site)
 {
 	struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(work->tb, index);
-	bool finishes = kind == INSN_RDMSR || kind == INSN_CPUID;
-	struct site *site;
 
-	if (work->level != LEVEL_KERNEL && (kind == INSN_RDMSR || kind == INSN_WRMSR))
-		return; /* QEMU's own #GP */
-	site = keep(g_new0(struct site, 1));
 	site->kind = kind;
 	site->level = work->level;
 	site->offset = (uint16_t)(qemu_plugin_insn_vaddr(insn) - work->vaddr);
@@ -133,6 +130,29 @@ static void add_site(struct work *work, size_t index, enum insn_kind kind)
 		for (unsigned int class = 0; class < CLASS_INTERRUPT; class++)
 			site->ahead[class] = (uint16_t)(site->ahead[class] +
 							(classes_of(work, i) >> class & 1));
+}
+
+static void add_lidt(struct work *work, size_t index)
+{
+	struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(work->tb, index);
+	struct lidt *lidt = keep(g_new0(struct lidt, 1));
+	uint8_t bytes[INSN_MAX];
+	size_t length = insn_bytes(insn, bytes);
+
+	decode_block(work);
+	describe_site(work, index, INSN_LIDT, &lidt->site);
+	if (decode_lidt(bytes, length, work->size, &lidt->operand))
+		qemu_plugin_register_vcpu_insn_exec_cb(insn, idt_loaded, QEMU_PLUGIN_CB_R_REGS,
+						       lidt);
+}
+
+static void add_served(struct work *work, size_t index, enum insn_kind kind)
+{
+	struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(work->tb, index);
+	bool finishes = kind == INSN_RDMSR || kind == INSN_CPUID;
+	struct site *site = keep(g_new0(struct site, 1));
+
+	describe_site(work, index, kind, site);
 	qemu_plugin_register_vcpu_insn_exec_cb(insn, access_serve,
 					       kind == INSN_RDPMC ? QEMU_PLUGIN_CB_RW_REGS_PC :
 								    QEMU_PLUGIN_CB_RW_REGS,
@@ -141,6 +161,23 @@ static void add_site(struct work *work, size_t index, enum insn_kind kind)
 		qemu_plugin_register_vcpu_insn_exec_cb(
 			qemu_plugin_tb_get_insn(work->tb, index + 1), access_finish,
 			QEMU_PLUGIN_CB_RW_REGS, NULL);
+}
+
+/* Above level 0 most of them are QEMU's own #GP. */
+static bool is_served(const struct work *work, enum insn_kind kind)
+{
+	switch (kind) {
+	case INSN_RDPMC:
+	case INSN_CPUID:
+		return true;
+	case INSN_RDMSR:
+	case INSN_WRMSR:
+	case INSN_LIDT:
+		return work->level == LEVEL_KERNEL;
+	case INSN_OTHER:
+		break;
+	}
+	return false;
 }
 
 static unsigned int add_sites(struct work *work)
@@ -152,10 +189,13 @@ static unsigned int add_sites(struct work *work)
 		size_t length = insn_bytes(qemu_plugin_tb_get_insn(work->tb, i), bytes);
 		enum insn_kind kind = decode_kind(bytes, length);
 
-		if (kind != INSN_OTHER) {
-			add_site(work, i, kind);
-			sites++;
-		}
+		if (!is_served(work, kind))
+			continue;
+		if (kind == INSN_LIDT)
+			add_lidt(work, i);
+		else
+			add_served(work, i, kind);
+		sites++;
 	}
 	return sites;
 }
@@ -200,7 +240,7 @@ static void add_count(struct work *work, struct block *block, unsigned int entry
 static void add_alarm(struct work *work, unsigned int entry)
 {
 	qemu_plugin_register_vcpu_tb_exec_cond_cb(work->tb, alarm_reached,
-						  QEMU_PLUGIN_CB_RW_REGS, QEMU_PLUGIN_COND_GE,
+						  QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_COND_GE,
 						  score_entry(entry), THRESHOLD,
 						  (void *)(uintptr_t)entry);
 }
@@ -244,7 +284,7 @@ static void reset_vector(unsigned int vcpu_index, void *unused)
 {
 	(void)vcpu_index;
 	(void)unused;
-	if (reg_read(REG_KGSBASE) == 0)
+	if (reg_read(GUEST_KGSBASE) == 0)
 		vcpus_reset();
 }
 
