@@ -13,8 +13,9 @@
  * they are, by taking the exception back. Its #GP at level 0 is that of a jump
  * to an address that faults.
  *
- * QEMU's discontinuity callback for an exception comes before the exception is
- * delivered, so leaving it for another address changes where it returns to.
+ * QEMU tells of an exception twice: when it is raised, before its delivery and
+ * with an address that may lag behind, and as an "interrupt" when it has been
+ * delivered, with the exact one.
  */
 #include "plugin.h"
 #include <string.h>
@@ -56,7 +57,7 @@ static uint64_t code_base(void)
  * page bits of EIP are new; EIP itself may lag behind within the block, which
  * may have gone on into its second page.
  */
-uint64_t access_site_ip(const struct site *site)
+static uint64_t site_ip(const struct site *site)
 {
 	uint64_t base = code_base();
 	uint64_t now = reg_read(GUEST_IP) + base;
@@ -104,7 +105,7 @@ static void finish_later(struct vcpu *vcpu, const struct site *site)
 	vcpu->fixup.pending = true;
 	hold(vcpu);
 	if (site->last)
-		hooks_add(access_site_ip(site) + code_base() + site->length);
+		hooks_add(site_ip(site) + code_base() + site->length);
 }
 
 /* QEMU's RDMSR and WRMSR answer this MSR with #GP(0); ECX is restored after. */
@@ -198,30 +199,16 @@ static _Noreturn void jump_to_fault(struct vcpu *vcpu, uint64_t ip)
 	qemu_plugin_set_pc(IP_FAULTS);
 }
 
-/* False if the guest's #UD handler is not known: it then sees the #UD. */
-static bool undo_later(struct vcpu *vcpu, struct undo undo)
-{
-	uint64_t handler;
-
-	if (!idt_handler(vcpu, VECTOR_UD, &handler))
-		return false;
-	vcpu->undo = undo;
-	hold(vcpu);
-	hooks_add(handler);
-	return true;
-}
-
 static void complete_rdpmc(struct vcpu *vcpu, const struct site *site, bool fault, uint64_t value)
 {
-	uint64_t ip = access_site_ip(site);
+	uint64_t ip = site_ip(site);
 
 	vcpu->at = NULL;
 	if (!site->clean_flags) {
-		if (undo_later(vcpu, (struct undo){ .pending = true, .ip = ip,
-						    .length = site->length, .fault = fault,
-						    .value = value }) &&
-		    fault)
-			leave_block(vcpu, site, false);
+		vcpu->undo = (struct undo){ .pending = true, .ip = ip, .length = site->length,
+					    .fault = fault, .value = value };
+		hold(vcpu);
+		leave_block(vcpu, site, !fault);
 		return;
 	}
 	if (fault) {
@@ -354,8 +341,8 @@ void access_hook(unsigned int vcpu_index, void *unused)
 	(void)unused;
 	if (vcpu->undo.pending)
 		undo_exception(vcpu);
-	else
-		apply_fixup(vcpu);
+	apply_fixup(vcpu);
+	release(vcpu);
 }
 
 /* On the instruction behind one that was served. */
@@ -376,12 +363,59 @@ static void redirect(struct vcpu *vcpu)
 		qemu_plugin_set_pc(vcpu->detour_to);
 }
 
-/* Behind an interrupt, before an exception: nothing of a handler has run. */
-void access_discontinuity(struct vcpu *vcpu, bool exception)
+/* An exception has been raised and will be delivered. */
+void access_raised(struct vcpu *vcpu)
 {
+	vcpu->raised = true;
 	apply_fixup(vcpu);
-	if (exception && vcpu->detour_from)
+	if (vcpu->detour_from)
 		redirect(vcpu);
+}
+
+#define PF_FETCH 0x10 /* page fault error code, I/D: the fetch faulted, no block was cut */
+
+static bool is_fetch_fault(uint64_t ip)
+{
+	uint64_t words[2];
+
+	return reg_read(GUEST_EFER) & EFER_LMA &&
+	       guest_read(reg_read(GUEST_SP), words, sizeof(words)) &&
+	       GUINT64_FROM_LE(words[1]) == ip && (GUINT64_FROM_LE(words[0]) & PF_FETCH);
+}
+
+/*
+ * The block that ran has been counted as a whole. Mappings share translations,
+ * so the address in its page tells the instruction.
+ */
+static void correct_cut_block(struct vcpu *vcpu, uint64_t from)
+{
+	const struct block *block = current_block(vcpu);
+
+	if (!block || is_fetch_fault(from))
+		return;
+	vcpu_score(vcpu)->block = 0;
+	for (unsigned int i = 0; i < block->count; i++)
+		if ((block->vaddr + block->insn[i].offset) % PAGE == from % PAGE) {
+			source_correct(vcpu, block, i);
+			return;
+		}
+}
+
+/* The vCPU is at the start of the handler of an exception or interrupt. */
+void access_delivered(struct vcpu *vcpu, uint64_t from, uint64_t to)
+{
+	bool exception = vcpu->raised;
+
+	vcpu->raised = false;
+	if (vcpu->undo.pending && exception) {
+		hooks_add(to);
+		return;
+	}
+	apply_fixup(vcpu);
+	if (exception)
+		correct_cut_block(vcpu, from);
+	else
+		source_interrupt(vcpu, LEVEL_KERNEL); /* received where its handler begins */
 }
 
 static _Atomic uint64_t *statistic_of(enum insn_kind kind)
@@ -391,7 +425,6 @@ static _Atomic uint64_t *statistic_of(enum insn_kind kind)
 	case INSN_WRMSR: return &statistics.wrmsr;
 	case INSN_RDPMC: return &statistics.rdpmc;
 	case INSN_CPUID: return &statistics.cpuid;
-	case INSN_LIDT:
 	case INSN_OTHER: break;
 	}
 	return NULL;
@@ -421,7 +454,6 @@ void access_serve(unsigned int vcpu_index, void *userdata)
 	case INSN_CPUID:
 		serve_cpuid(vcpu, site);
 		break;
-	case INSN_LIDT:
 	case INSN_OTHER:
 		break;
 	}

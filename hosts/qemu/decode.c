@@ -25,11 +25,8 @@ enum insn_kind decode_kind(const uint8_t *bytes, size_t length)
 	while (at < length && is_legacy_prefix(bytes[at]))
 		at++;
 	/* Outside 64-bit code 40H to 4FH are instructions of one byte. */
-	if (length - at >= 3 && (bytes[at] & 0xf0) == 0x40)
+	if (length - at == 3 && (bytes[at] & 0xf0) == 0x40)
 		at++;
-	if (length - at >= 3 && bytes[at] == 0x0f && bytes[at + 1] == 0x01 &&
-	    (bytes[at + 2] & 0x38) == 0x18 && bytes[at + 2] < 0xc0)
-		return INSN_LIDT;
 	if (length - at != 2 || bytes[at] != 0x0f)
 		return INSN_OTHER;
 	switch (bytes[at + 1]) {
@@ -117,38 +114,6 @@ static const ZydisDecoder *decoder(enum code_size size)
 	return ready[size] ? &decoders[size] : NULL;
 }
 
-static int register_number(ZydisRegister reg)
-{
-	if (reg == ZYDIS_REGISTER_NONE)
-		return -1;
-	if (reg == ZYDIS_REGISTER_RIP || reg == ZYDIS_REGISTER_EIP)
-		return MEMORY_IP;
-	return ZydisRegisterGetId(reg);
-}
-
-bool decode_lidt(const uint8_t *bytes, size_t length, enum code_size size,
-		 struct memory_operand *operand)
-{
-	ZydisDecodedInstruction insn;
-	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-	const ZydisDecoder *with = decoder(size);
-	const ZydisDecodedOperand *memory = &operands[0];
-
-	if (!with || !ZYAN_SUCCESS(ZydisDecoderDecodeFull(with, bytes, length, &insn, operands)) ||
-	    insn.length != length || insn.mnemonic != ZYDIS_MNEMONIC_LIDT ||
-	    memory->type != ZYDIS_OPERAND_TYPE_MEMORY)
-		return false;
-	*operand = (struct memory_operand){
-		.base = register_number(memory->mem.base),
-		.index = register_number(memory->mem.index),
-		.scale = memory->mem.scale,
-		.address_bits = insn.address_width,
-		.stack = memory->mem.segment == ZYDIS_REGISTER_SS,
-		.displacement = memory->mem.disp.has_displacement ? memory->mem.disp.value : 0,
-	};
-	return true;
-}
-
 bool decode_facts(const uint8_t *bytes, size_t length, enum code_size size,
 		  struct insn_facts *facts)
 {
@@ -163,7 +128,6 @@ bool decode_facts(const uint8_t *bytes, size_t length, enum code_size size,
 		return false;
 	facts->classes = (uint8_t)(bit(CLASS_INSTRUCTION) | branch_classes(&insn) |
 				   memory_classes(&insn, operands));
-	facts->traps = insn.meta.category == ZYDIS_CATEGORY_INTERRUPT;
 	facts->writes_flags = insn.cpu_flags && ((insn.cpu_flags->modified |
 						  insn.cpu_flags->set_0 | insn.cpu_flags->set_1 |
 						  insn.cpu_flags->undefined) & flags);

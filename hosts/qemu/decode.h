@@ -9,27 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum insn_kind { INSN_OTHER, INSN_RDMSR, INSN_WRMSR, INSN_RDPMC, INSN_CPUID, INSN_LIDT };
+enum insn_kind { INSN_OTHER, INSN_RDMSR, INSN_WRMSR, INSN_RDPMC, INSN_CPUID };
 
 enum code_size { CODE_16, CODE_32, CODE_64 };
 
 struct insn_facts {
 	uint8_t classes;   /* bit 1 << enum event_class */
 	bool writes_flags; /* any of CF, PF, AF, ZF, SF, OF */
-	bool traps;	   /* raises an exception or interrupt after it has retired */
 };
-
-/* A memory operand: base + index * scale + displacement. Registers by their encoding. */
-struct memory_operand {
-	int base;  /* 0 to 15; -1: none; MEMORY_IP: the next instruction's address */
-	int index; /* 0 to 15; -1: none */
-	uint8_t scale;
-	uint8_t address_bits;
-	bool stack; /* SS is its default segment */
-	int64_t displacement;
-};
-
-#define MEMORY_IP 16
 
 /* Which of the served instructions this is, if any; needs no code size. */
 enum insn_kind decode_kind(const uint8_t *bytes, size_t length);
@@ -37,9 +24,5 @@ enum insn_kind decode_kind(const uint8_t *bytes, size_t length);
 /* False if the bytes are not one instruction of this length at this code size. */
 bool decode_facts(const uint8_t *bytes, size_t length, enum code_size size,
 		  struct insn_facts *facts);
-
-/* The operand of an LIDT; false if it is none. */
-bool decode_lidt(const uint8_t *bytes, size_t length, enum code_size size,
-		 struct memory_operand *operand);
 
 #endif

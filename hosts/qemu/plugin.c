@@ -85,7 +85,6 @@ static void reset_one(struct vcpu *vcpu)
 {
 	vpmu_reset(&vcpu->pmu);
 	lapic_reset(vcpu);
-	vcpu->idt_limit = 0;
 }
 
 /* The boot processor begins again, and so does the machine: the others wait. */
@@ -107,12 +106,11 @@ static void vcpu_discontinuity(unsigned int index, enum qemu_plugin_discon_type 
 	struct vcpu *vcpu = vcpu_get(index);
 
 	(void)unused;
-	(void)from;
-	(void)to;
-	access_discontinuity(vcpu, type == QEMU_PLUGIN_DISCON_EXCEPTION);
+	if (type == QEMU_PLUGIN_DISCON_EXCEPTION)
+		access_raised(vcpu);
 	if (type != QEMU_PLUGIN_DISCON_INTERRUPT)
 		return;
-	source_interrupt(vcpu, LEVEL_KERNEL); /* received where its handler begins */
+	access_delivered(vcpu, from, to);
 	service_idle(vcpu);
 }
 

@@ -33,13 +33,12 @@ static inline unsigned int entry_of(enum event_class class, enum level level)
 struct score {
 	uint64_t raw[ENTRY_COUNT]; /* total + bias of the entry */
 	uint64_t block;		   /* struct block that started last; 0: none */
-	uint64_t held;		   /* a fixup or an undo waits for the next hook */
+	uint64_t held;		   /* something waits for the next hook */
 };
 
 /* An instruction of a counted block, as the corrections need it. */
 struct block_insn {
 	uint16_t offset; /* of its address from the block's */
-	bool traps;	 /* INT n and its like: it retires although it ends in an exception */
 	uint8_t classes; /* bit 1 << enum event_class; CLASS_INTERRUPT never */
 };
 
@@ -64,12 +63,6 @@ struct site {
 	uint16_t self;		     /* its own classes */
 };
 
-/* An LIDT. */
-struct lidt {
-	struct site site;
-	struct memory_operand operand;
-};
-
 /* How a total is made of the entries' totals. */
 struct formula {
 	enum event_class class; /* CLASS_NONE: it stays zero */
@@ -87,10 +80,10 @@ struct slot {
 
 #define SLOT_COUNT (VPMU_MAX_GENERAL + VPMU_MAX_FIXED)
 
-/* The general registers are in the order of their encoding. */
-enum reg { GUEST_AX, GUEST_CX, GUEST_DX, GUEST_BX, GUEST_SP, GUEST_BP, GUEST_SI, GUEST_DI, GUEST_R8, GUEST_R9, GUEST_R10,
-	   GUEST_R11, GUEST_R12, GUEST_R13, GUEST_R14, GUEST_R15, GUEST_IP, GUEST_FLAGS, GUEST_CS, GUEST_SS, GUEST_DS,
-	   GUEST_CR0, GUEST_CR4, GUEST_EFER, GUEST_KGSBASE, GUEST_COUNT };
+enum reg {
+	GUEST_AX, GUEST_BX, GUEST_CX, GUEST_DX, GUEST_SP, GUEST_IP, GUEST_FLAGS, GUEST_CS, GUEST_SS,
+	GUEST_CR0, GUEST_CR4, GUEST_EFER, GUEST_KGSBASE, GUEST_COUNT
+};
 
 /* Results of an instruction that QEMU runs itself, put right afterwards. */
 struct fixup {
@@ -132,10 +125,9 @@ struct vcpu {
 	struct fixup fixup;
 	struct undo undo;
 	struct lapic lapic;
+	bool raised; /* an exception has been raised and not delivered yet */
 	uint64_t detour_from; /* an exception that would return here (0: none) ... */
 	uint64_t detour_to;   /* ... returns there */
-	uint64_t idt_base;
-	uint32_t idt_limit;   /* bytes - 1; 0: LIDT was not seen */
 	int64_t last_use;  /* monotonic time of the last PMU access, in microseconds */
 };
 
@@ -184,16 +176,11 @@ bool lapic_rdmsr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 void lapic_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 
 /* access.c */
-uint64_t access_site_ip(const struct site *site);
 void access_serve(unsigned int vcpu_index, void *site);
 void access_finish(unsigned int vcpu_index, void *unused);
 void access_hook(unsigned int vcpu_index, void *unused);
-void access_discontinuity(struct vcpu *vcpu, bool exception);
-
-/* idt.c */
-#define VECTOR_UD 6
-void idt_loaded(unsigned int vcpu_index, void *lidt);
-bool idt_handler(const struct vcpu *vcpu, unsigned int vector, uint64_t *handler);
+void access_raised(struct vcpu *vcpu);
+void access_delivered(struct vcpu *vcpu, uint64_t from, uint64_t to);
 
 /* hooks.c: blocks that begin where an access may have to be finished */
 void hooks_init(void);

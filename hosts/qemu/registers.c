@@ -7,18 +7,18 @@
 #include <string.h>
 
 static const char *const names[GUEST_COUNT][2] = {
-	[GUEST_AX] = { "rax", "eax" },	      [GUEST_BX] = { "rbx", "ebx" },
-	[GUEST_CX] = { "rcx", "ecx" },	      [GUEST_DX] = { "rdx", "edx" },
-	[GUEST_SP] = { "rsp", "esp" },	      [GUEST_IP] = { "rip", "eip" },
-	[GUEST_FLAGS] = { "eflags", "eflags" }, [GUEST_CS] = { "cs", "cs" },
-	[GUEST_SS] = { "ss", "ss" },	      [GUEST_DS] = { "ds", "ds" },
-	[GUEST_BP] = { "rbp", "ebp" },	      [GUEST_SI] = { "rsi", "esi" },
-	[GUEST_DI] = { "rdi", "edi" },	      [GUEST_R8] = { "r8", "r8" },
-	[GUEST_R9] = { "r9", "r9" },	      [GUEST_R10] = { "r10", "r10" },
-	[GUEST_R11] = { "r11", "r11" },	      [GUEST_R12] = { "r12", "r12" },
-	[GUEST_R13] = { "r13", "r13" },	      [GUEST_R14] = { "r14", "r14" },
-	[GUEST_R15] = { "r15", "r15" },	      [GUEST_CR0] = { "cr0", "cr0" },
-	[GUEST_CR4] = { "cr4", "cr4" },	      [GUEST_EFER] = { "efer", "efer" },
+	[GUEST_AX] = { "rax", "eax" },
+	[GUEST_BX] = { "rbx", "ebx" },
+	[GUEST_CX] = { "rcx", "ecx" },
+	[GUEST_DX] = { "rdx", "edx" },
+	[GUEST_SP] = { "rsp", "esp" },
+	[GUEST_IP] = { "rip", "eip" },
+	[GUEST_FLAGS] = { "eflags", "eflags" },
+	[GUEST_CS] = { "cs", "cs" },
+	[GUEST_SS] = { "ss", "ss" },
+	[GUEST_CR0] = { "cr0", "cr0" },
+	[GUEST_CR4] = { "cr4", "cr4" },
+	[GUEST_EFER] = { "efer", "efer" },
 	[GUEST_KGSBASE] = { "k_gs_base", "k_gs_base" },
 };
 

@@ -38,7 +38,6 @@ struct work {
 	size_t count;
 	uint64_t vaddr;
 	enum level level;
-	enum code_size size; /* if decoded */
 	struct insn_facts *facts; /* of each instruction; NULL: not decoded */
 };
 
@@ -66,7 +65,6 @@ static bool decode_as(struct work *work, enum code_size size)
 		if (!decode_facts(bytes, length, size, &work->facts[i]))
 			return false;
 	}
-	work->size = size;
 	return true;
 }
 
@@ -132,20 +130,6 @@ static void describe_site(struct work *work, size_t index, enum insn_kind kind, 
 							(classes_of(work, i) >> class & 1));
 }
 
-static void add_lidt(struct work *work, size_t index)
-{
-	struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(work->tb, index);
-	struct lidt *lidt = keep(g_new0(struct lidt, 1));
-	uint8_t bytes[INSN_MAX];
-	size_t length = insn_bytes(insn, bytes);
-
-	decode_block(work);
-	describe_site(work, index, INSN_LIDT, &lidt->site);
-	if (decode_lidt(bytes, length, work->size, &lidt->operand))
-		qemu_plugin_register_vcpu_insn_exec_cb(insn, idt_loaded, QEMU_PLUGIN_CB_R_REGS,
-						       lidt);
-}
-
 static void add_served(struct work *work, size_t index, enum insn_kind kind)
 {
 	struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(work->tb, index);
@@ -172,7 +156,6 @@ static bool is_served(const struct work *work, enum insn_kind kind)
 		return true;
 	case INSN_RDMSR:
 	case INSN_WRMSR:
-	case INSN_LIDT:
 		return work->level == LEVEL_KERNEL;
 	case INSN_OTHER:
 		break;
@@ -191,10 +174,7 @@ static unsigned int add_sites(struct work *work)
 
 		if (!is_served(work, kind))
 			continue;
-		if (kind == INSN_LIDT)
-			add_lidt(work, i);
-		else
-			add_served(work, i, kind);
+		add_served(work, i, kind);
 		sites++;
 	}
 	return sites;
@@ -224,7 +204,6 @@ static struct block *describe(const struct work *work)
 		block->insn[i] = (struct block_insn){
 			.offset = (uint16_t)(qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(
 						     work->tb, i)) - work->vaddr),
-			.traps = work->facts && work->facts[i].traps,
 			.classes = (uint8_t)classes_of(work, i),
 		};
 	return block;
