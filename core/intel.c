@@ -163,6 +163,17 @@ static uint64_t fixed_field(const struct vpmu *pmu, unsigned int counter)
 	return pmu->fixed_ctrl >> (FIXED_BITS * (counter - VPMU_FIXED));
 }
 
+/* The fixed counters with one of these bits set in their fields of a FIXED_CTR_CTRL value. */
+static uint64_t fixed_with(const struct vpmu *pmu, uint64_t fixed_ctrl, uint64_t bits)
+{
+	uint64_t counters = 0;
+
+	for (unsigned int i = 0; i < pmu->config.fixed; i++)
+		if (fixed_ctrl & (bits << (FIXED_BITS * i)))
+			counters |= vpmu_bit(VPMU_FIXED + i);
+	return counters;
+}
+
 /* The general counters that EVTSEL enables and the fixed ones that FIXED_CTR_CTRL does. */
 static uint64_t locally_enabled(const struct vpmu *pmu)
 {
@@ -172,10 +183,7 @@ static uint64_t locally_enabled(const struct vpmu *pmu)
 		if ((pmu->event_select[i] & EVTSEL_EN) &&
 		    (pmu->event_select[i] & (EVTSEL_USR | EVTSEL_OS)))
 			enabled |= vpmu_bit(i);
-	for (unsigned int i = 0; i < pmu->config.fixed; i++)
-		if (fixed_field(pmu, VPMU_FIXED + i) & FIXED_EN)
-			enabled |= vpmu_bit(VPMU_FIXED + i);
-	return enabled;
+	return enabled | fixed_with(pmu, pmu->fixed_ctrl, FIXED_EN);
 }
 
 static uint64_t enabled(const struct vpmu *pmu)
@@ -262,7 +270,7 @@ static enum vpmu_answer read_pmc(struct vpmu *pmu, unsigned int i, uint64_t *val
 	return VPMU_DONE;
 }
 
-/* "The lower 32 bits are written, the rest is their sign extension." */
+/* A legacy write sets the lower 32 bits; their sign extension is the rest. */
 static enum vpmu_answer write_pmc(struct vpmu *pmu, unsigned int i, uint64_t value)
 {
 	uint64_t extension = value & BIT(31) ? ~(uint64_t)UINT32_MAX : 0;
@@ -325,7 +333,8 @@ static enum vpmu_answer write_evtsel(struct vpmu *pmu, unsigned int i, uint64_t 
 	if (value == pmu->event_select[i])
 		return VPMU_DONE;
 	/* Whether an overflow until now asks for a PMI is up to the old value. */
-	vpmu_settle(pmu, vpmu_bit(i));
+	if ((value ^ pmu->event_select[i]) & EVTSEL_INT)
+		vpmu_settle(pmu, vpmu_bit(i));
 	pmu->event_select[i] = value;
 	vpmu_touch(pmu, vpmu_bit(i));
 	return VPMU_DONE;
@@ -340,20 +349,17 @@ static enum vpmu_answer read_fixed_ctrl(struct vpmu *pmu, unsigned int i, uint64
 
 static enum vpmu_answer write_fixed_ctrl(struct vpmu *pmu, unsigned int i, uint64_t value)
 {
-	uint64_t allowed = 0, changed = 0;
+	uint64_t changed = value ^ pmu->fixed_ctrl;
+	uint64_t allowed = 0;
 
-	for (i = 0; i < pmu->config.fixed; i++) {
-		uint64_t field = (FIXED_EN | FIXED_PMI) << (FIXED_BITS * i);
-
-		allowed |= field;
-		if ((value ^ pmu->fixed_ctrl) & field)
-			changed |= vpmu_bit(VPMU_FIXED + i);
-	}
+	for (i = 0; i < pmu->config.fixed; i++)
+		allowed |= (FIXED_EN | FIXED_PMI) << (FIXED_BITS * i);
 	if (has_others(value, allowed))
 		return VPMU_FAULT;
-	vpmu_settle(pmu, changed);
+	/* As with EVTSEL's INT. */
+	vpmu_settle(pmu, fixed_with(pmu, changed, FIXED_PMI));
 	pmu->fixed_ctrl = value;
-	vpmu_touch(pmu, changed);
+	vpmu_touch(pmu, fixed_with(pmu, changed, FIXED_EN | FIXED_PMI));
 	return VPMU_DONE;
 }
 
@@ -428,13 +434,11 @@ static enum vpmu_answer read_inuse(struct vpmu *pmu, unsigned int i, uint64_t *v
 {
 	uint64_t inuse = 0;
 
+	inuse |= fixed_with(pmu, pmu->fixed_ctrl, FIXED_EN);
+	inuse |= fixed_with(pmu, pmu->fixed_ctrl, FIXED_PMI) ? INUSE_PMI : 0;
 	for (i = 0; i < pmu->config.general; i++) {
 		inuse |= pmu->event_select[i] & EVTSEL_SELECT ? vpmu_bit(i) : 0;
-		inuse |= interrupts(pmu, i) ? INUSE_PMI : 0;
-	}
-	for (i = 0; i < pmu->config.fixed; i++) {
-		inuse |= fixed_field(pmu, VPMU_FIXED + i) & FIXED_EN ? vpmu_bit(VPMU_FIXED + i) : 0;
-		inuse |= interrupts(pmu, VPMU_FIXED + i) ? INUSE_PMI : 0;
+		inuse |= pmu->event_select[i] & EVTSEL_INT ? INUSE_PMI : 0;
 	}
 	*value = inuse;
 	return VPMU_DONE;

@@ -116,7 +116,6 @@ static void bind(struct vpmu *pmu, unsigned int counter, const struct vpmu_event
 		unbind(pmu, counter);
 	c->bound = *event;
 	c->is_bound = pmu->ops->bind(pmu->source, counter, event);
-	c->alarm = VPMU_NO_ALARM;
 	/* The source was asked all the same: it is what reports uncounted events. */
 	if (c->is_bound && !is_offered(pmu, event))
 		unbind(pmu, counter);
@@ -210,7 +209,8 @@ void vpmu_look(struct vpmu *pmu, unsigned int counter)
 
 uint64_t vpmu_active(const struct vpmu *pmu)
 {
-	uint64_t active = pmu->vendor->enabled(pmu);
+	/* One that is enabled and neither counting nor dirty has been refused. */
+	uint64_t active = pmu->vendor->enabled(pmu) & pmu->dirty;
 
 	for (unsigned int i = 0; i < pmu->config.general; i++)
 		if (pmu->general[i].counting)
@@ -249,7 +249,6 @@ void vpmu_reset(struct vpmu *pmu)
 		pmu->general[i] = (struct vpmu_counter){ .alarm = VPMU_NO_ALARM };
 	for (unsigned int i = 0; i < VPMU_MAX_FIXED; i++)
 		pmu->fixed[i] = (struct vpmu_counter){ .alarm = VPMU_NO_ALARM };
-	__atomic_store_n(&pmu->look, 0, __ATOMIC_RELAXED);
 	pmu->dirty = 0;
 	pmu->pmi = false;
 	pmu->vendor->reset(pmu);

@@ -169,7 +169,10 @@ bool vpmu_service(struct vpmu *pmu);
  */
 unsigned int vpmu_release_idle(struct vpmu *pmu);
 
-/* Counters that count at this moment, or have been asked to: GLOBAL_CTRL's layout. */
+/*
+ * Counters that count at this moment, or may from the next vpmu_service() on:
+ * GLOBAL_CTRL's layout. One whose event the source refuses is not among them.
+ */
 uint64_t vpmu_active(const struct vpmu *pmu);
 
 #ifdef __cplusplus
