@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The tests' source: totals moved by hand, calls recorded. That the library
+ * keeps to the source's contract is checked at each call.
+ */
+#include "machine.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static bool source_bind(void *opaque, unsigned int counter, const struct vpmu_event *event)
+{
+	struct source *source = opaque;
+
+	assert_false(source->bound[counter]);
+	source->events[counter] = *event;
+	if (source->refuses && source->refuses(event)) {
+		source->refusals++;
+		return false;
+	}
+	source->binds++;
+	source->bound[counter] = true;
+	source->alarms[counter] = VPMU_NO_ALARM;
+	return true;
+}
+
+static void source_unbind(void *opaque, unsigned int counter)
+{
+	struct source *source = opaque;
+
+	assert_true(source->bound[counter]);
+	source->bound[counter] = false;
+	source->unbinds++;
+}
+
+static uint64_t source_total(void *opaque, unsigned int counter)
+{
+	struct source *source = opaque;
+
+	assert_true(source->bound[counter]);
+	source->total_calls++;
+	return source->totals[counter];
+}
+
+static void source_alarm(void *opaque, unsigned int counter, uint64_t at)
+{
+	struct source *source = opaque;
+
+	assert_true(source->bound[counter]);
+	source->alarm_calls++;
+	source->alarms[counter] = at;
+}
+
+const struct vpmu_source_ops source_ops = {
+	.bind = source_bind,
+	.unbind = source_unbind,
+	.total = source_total,
+	.alarm = source_alarm,
+};
+
+uint32_t all_events(unsigned int version)
+{
+	return version >= 5 ? 0xff : 0x7f;
+}
+
+void start_machine(struct machine *m, const struct vpmu_config *config)
+{
+	memset(m, 0xa5, sizeof(*m));
+	memset(&m->source, 0, sizeof(m->source));
+	m->source.pmu = &m->pmu;
+	/* Totals may start anywhere. */
+	for (unsigned int i = 0; i < COUNTERS; i++)
+		m->source.totals[i] = 1000 * (uint64_t)i + 7;
+	assert_int_equal(vpmu_init(&m->pmu, config, &source_ops, &m->source), VPMU_OK);
+}
+
+void start_version(struct machine *m, unsigned int version)
+{
+	struct vpmu_config config = vpmu_config_intel(version, all_events(version));
+
+	start_machine(m, &config);
+}
+
+void happen(struct machine *m, unsigned int counter, uint64_t n)
+{
+	m->source.totals[counter] += n;
+}
+
+unsigned int ring(struct machine *m)
+{
+	unsigned int rung = 0;
+
+	for (unsigned int i = 0; i < COUNTERS; i++) {
+		if (!m->source.bound[i] || m->source.totals[i] < m->source.alarms[i])
+			continue;
+		vpmu_look(&m->pmu, i);
+		rung++;
+	}
+	return rung;
+}
+
+unsigned int calls(struct machine *m)
+{
+	struct source *s = &m->source;
+	unsigned int sum = s->binds + s->refusals + s->unbinds + s->total_calls + s->alarm_calls;
+
+	s->binds = s->refusals = s->unbinds = s->total_calls = s->alarm_calls = 0;
+	return sum;
+}
+
+uint64_t get(struct machine *m, uint32_t msr)
+{
+	uint64_t value = ~UINT64_C(0);
+
+	assert_int_equal(vpmu_rdmsr(&m->pmu, msr, &value), VPMU_DONE);
+	return value;
+}
+
+void set(struct machine *m, uint32_t msr, uint64_t value)
+{
+	assert_int_equal(vpmu_wrmsr(&m->pmu, msr, value), VPMU_DONE);
+}
+
+void get_faults(struct machine *m, uint32_t msr)
+{
+	uint64_t value = 0x1234;
+
+	assert_int_equal(vpmu_rdmsr(&m->pmu, msr, &value), VPMU_FAULT);
+	assert_int_equal(value, 0x1234);
+}
+
+void set_faults(struct machine *m, uint32_t msr, uint64_t value)
+{
+	struct vpmu before;
+
+	memcpy(&before, &m->pmu, sizeof(before));
+	assert_int_equal(vpmu_wrmsr(&m->pmu, msr, value), VPMU_FAULT);
+	assert_memory_equal(&before, &m->pmu, sizeof(before));
+}
+
+void set_now(struct machine *m, uint32_t msr, uint64_t value)
+{
+	set(m, msr, value);
+	assert_false(vpmu_service(&m->pmu));
+}

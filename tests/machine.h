@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * For the library's own tests: a PMU and a source that is a row of numbers,
+ * moved by hand. It records what the library asks of it.
+ */
+#ifndef TESTS_MACHINE_H
+#define TESTS_MACHINE_H
+
+#include <vpmu/vpmu.h>
+
+/* Room for every index that GLOBAL_CTRL has a bit for. */
+#define COUNTERS 64
+
+enum {
+	PMC0 = 0xc1,
+	PERFEVTSEL0 = 0x186,
+	MISC_ENABLE = 0x1a0,
+	DEBUGCTL = 0x1d9,
+	FIXED_CTR0 = 0x309,
+	PERF_CAPABILITIES = 0x345,
+	FIXED_CTR_CTRL = 0x38d,
+	GLOBAL_STATUS = 0x38e,
+	GLOBAL_CTRL = 0x38f,
+	STATUS_RESET = 0x390,
+	STATUS_SET = 0x391,
+	GLOBAL_INUSE = 0x392,
+	A_PMC0 = 0x4c1,
+};
+
+/* PERFEVTSEL: enabled at all levels; instructions retired, branches retired, loads (Skylake). */
+#define EVTSEL_INT   (UINT64_C(1) << 20)
+#define INSTRUCTIONS UINT64_C(0x4300c0)
+#define BRANCHES     UINT64_C(0x4300c4)
+#define LOADS        UINT64_C(0x4381d0)
+
+#define CTR_FRZ (UINT64_C(1) << 59)
+#define LBR_FRZ (UINT64_C(1) << 58)
+
+struct source {
+	struct vpmu *pmu;
+	uint64_t totals[COUNTERS];
+	uint64_t alarms[COUNTERS];
+	bool bound[COUNTERS];
+	struct vpmu_event events[COUNTERS]; /* the last that was asked for */
+	bool (*refuses)(const struct vpmu_event *event);
+	unsigned int binds, refusals, unbinds, total_calls, alarm_calls;
+};
+
+struct machine {
+	struct vpmu pmu;
+	struct source source;
+};
+
+extern const struct vpmu_source_ops source_ops;
+
+/* All architectural events that a version has. */
+uint32_t all_events(unsigned int version);
+
+void start_machine(struct machine *m, const struct vpmu_config *config);
+/* With the usual configuration and all events. */
+void start_version(struct machine *m, unsigned int version);
+
+/* The event happens n times for a counter; no alarm goes off by itself. */
+void happen(struct machine *m, unsigned int counter, uint64_t n);
+/* Tell the library of every alarm that has been reached; returns of how many. */
+unsigned int ring(struct machine *m);
+/* Calls of the source since the last time it was asked, alarms and totals included. */
+unsigned int calls(struct machine *m);
+
+/* Accesses that must come out in one way; they end the test if they do not. */
+uint64_t get(struct machine *m, uint32_t msr);
+void set(struct machine *m, uint32_t msr, uint64_t value);
+void get_faults(struct machine *m, uint32_t msr);
+/* Nothing of the PMU may change. */
+void set_faults(struct machine *m, uint32_t msr, uint64_t value);
+/* A write as a host does it: the service follows, and no PMI is due. */
+void set_now(struct machine *m, uint32_t msr, uint64_t value);
+
+#endif

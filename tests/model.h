@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The manual's PMU, written down once more to be compared with the library:
+ * slow, without totals, alarms or bindings. It sees every single event.
+ */
+#ifndef TESTS_MODEL_H
+#define TESTS_MODEL_H
+
+#include <vpmu/vpmu.h>
+
+/* Something that happens in the processor; one row of model_events. */
+struct model_event {
+	uint8_t select, umask;
+	int architectural; /* its bit in CPUID.0AH:EBX; -1: model-specific */
+	int fixed;         /* the fixed counter that counts it; -1: none */
+};
+
+#define MODEL_EVENTS 10
+extern const struct model_event model_events[MODEL_EVENTS];
+
+struct model {
+	struct vpmu_config config;
+	uint64_t pmc[8], evtsel[8], fixed[4];
+	uint64_t fixed_ctrl, global_ctrl, status, debugctl;
+	unsigned int pmis_wanted; /* overflows with INT since it was last set to 0 */
+};
+
+void model_reset(struct model *model);
+enum vpmu_answer model_rdmsr(const struct model *model, uint32_t msr, uint64_t *value);
+enum vpmu_answer model_wrmsr(struct model *model, uint32_t msr, uint64_t value);
+enum vpmu_answer model_rdpmc(const struct model *model, uint32_t ecx, uint64_t *value);
+/* The event happens once, at privilege level 3 or 0; returns how many counters overflow. */
+unsigned int model_happen(struct model *model, const struct model_event *event, bool user);
+/* A PMI is delivered: what is to freeze freezes. */
+void model_pmi(struct model *model);
+
+#endif
