@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The front door: meson and ninja do the work, in build/. What tools/setup has
+# fetched lives in build/ too and survives all of this but distclean.
+
+.PHONY: all setup demo check clean distclean
+
+all: build/build.ninja
+	@ninja -C build
+
+build/build.ninja:
+	@command -v meson >/dev/null || \
+		{ echo "meson is missing: run make setup, or see docs/dependencies.md" >&2; exit 1; }
+	meson setup build
+
+setup:
+	@tools/setup
+
+# setup comes first: on a bare system the build's own tools come from there.
+demo: setup
+	@$(MAKE) --no-print-directory all
+	@sh tools/demo
+
+check: setup
+	@$(MAKE) --no-print-directory all
+	@tests/run
+
+# The build's own files; not the fetched QEMU and kernels.
+clean:
+	@test ! -e build/build.ninja || ninja -C build -t clean
+
+distclean:
+	rm -rf build

@@ -1,0 +1,329 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The vpmu command's own behaviour: what it refuses, what it hands to QEMU.
+
+No guest boots here. Small scripts stand in for the QEMUs that do not serve.
+"""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+VPMU = ROOT + "/build/vpmu"
+UNPACKED = ROOT + "/build/qemu"
+REAL = UNPACKED + "/usr/bin/qemu-system-x86_64"
+CPU = ["-cpu", "Skylake-Server"]
+number = 0
+failures = 0
+
+
+def check(sentence, passed, *facts):
+    global number, failures
+    number += 1
+    print(f"{'ok' if passed else 'not ok'} {number} - {sentence}")
+    if not passed:
+        failures += 1
+        for fact in facts:
+            print("# " + str(fact).replace("\n", "\n# "))
+    sys.stdout.flush()
+
+
+def vpmu(*words, path=None, **more):
+    environment = dict(os.environ)
+    if path is not None:
+        environment["PATH"] = path
+    return subprocess.run([VPMU, *words], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=60, env=environment, **more)
+
+
+def refused(sentence, words, *said, **more):
+    """One line on stderr that says all of said, nothing on stdout, exit status 2."""
+    done = vpmu(*words, **more)
+    lines = done.stderr.splitlines()
+    check(sentence, done.returncode == 2 and not done.stdout and len(lines) == 1
+          and lines[0].startswith("vpmu: ") and all(text in lines[0] for text in said),
+          f"exit status {done.returncode}", done.stdout + done.stderr)
+
+
+def stand_in(folder, name, version="11.1.0", plugins=True, body="exit 0"):
+    """A script that answers as a QEMU does, and else runs body."""
+    path = os.path.join(folder, name)
+    os.makedirs(folder, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"""#!/bin/sh
+case "$1" in
+--version) echo "QEMU emulator version {version} (a stand-in)"; exit 0 ;;
+-plugin) [ "$2" != help ] || exit {0 if plugins else 1} ;;
+esac
+{body}
+""")
+    os.chmod(path, 0o755)
+    return path
+
+
+def usage():
+    done = vpmu("--help")
+    check("--help names the subcommands", done.returncode == 0 and not done.stderr
+          and all(name in done.stdout for name in ("run", "perf", "info")), done)
+    done = vpmu("--version")
+    check("--version prints the version", re.fullmatch(r"vpmu \d+\.\d+\.\d+\n", done.stdout), done)
+    refused("no command is refused", [], "run, perf and info")
+    refused("an unknown command is refused", ["fly"], "`fly'", "run, perf and info")
+    refused("an unknown option is refused", ["--fly"], "`--fly'", "--help")
+    for command in ("run", "perf", "info"):
+        done = vpmu(command, "--help")
+        check(f"{command} --help says how it is used", done.returncode == 0 and not done.stderr
+              and done.stdout.startswith(f"usage: vpmu {command}"), done)
+    refused("an unknown option of run is refused", ["run", "--fly"], "`--fly'", "--pmu")
+    refused("an unknown option of info is refused", ["info", "--fly"], "`--fly'", "--pmu")
+    refused("an unknown PMU is refused", ["run", "--pmu", "intel-v9", "--", REAL, *CPU],
+            "`intel-v9'", "intel-v5")
+    refused("so it is for info", ["info", "--pmu=amd"], "`amd'")
+    refused("an option without its value is refused", ["run", "--pmu"], "--pmu")
+    for cpi in ("0", "1001", "-1", "1x", " 1", "99999999999999999999"):
+        refused(f"--cpi '{cpi}' is refused", ["run", "--cpi", cpi, "--", REAL, *CPU], "--cpi")
+    refused("run without a QEMU is refused", ["run"], "which QEMU")
+    refused("run -- without a QEMU is refused", ["run", "--pmu", "off", "--"], "which QEMU")
+
+
+def which_qemu(work):
+    refused("a QEMU that is not there is refused", ["run", "--", work + "/none", *CPU],
+            "none", "no such file")
+    refused("a name that is nowhere is refused", ["run", "--", "qemu-system-none", *CPU],
+            "qemu-system-none")
+    refused("a folder is refused", ["run", "--", work + "/", *CPU], "not a program")
+    refused("a program that is no QEMU is refused", ["run", "--", "/bin/true", *CPU],
+            "not a QEMU")
+    old = stand_in(work + "/old", "qemu-system-x86_64", version="7.2.22")
+    refused("QEMU 7.2 is refused", ["run", "--", old, *CPU], "7.2.22", "11.1")
+    almost = stand_in(work + "/almost", "qemu-system-x86_64", version="11.0.9")
+    refused("QEMU 11.0 is refused", ["run", "--", almost, *CPU], "11.0.9", "11.1")
+    bare = stand_in(work + "/bare", "qemu-system-x86_64", plugins=False)
+    refused("a QEMU without plugins is refused", ["run", "--", bare, *CPU], "plugins")
+    arm = stand_in(work + "/arm", "qemu-system-aarch64")
+    refused("a QEMU of another machine is refused", ["run", "--", arm, *CPU], "x86")
+    refused("a name on PATH is that QEMU, also if it is too old",
+            ["run", "--", "qemu-system-x86_64", *CPU], "7.2.22", path=work + "/old:/usr/bin:/bin")
+    done = vpmu("run", "--", "qemu-system-x86_64", *CPU, "-version", path="/nowhere")
+    check("a name that is not on PATH is the unpacked QEMU", done.returncode == 0
+          and "QEMU emulator version" in done.stdout, done)
+    done = vpmu("info", path=work + "/old")
+    check("info takes the unpacked QEMU where PATH's is too old",
+          REAL in done.stdout and "serves               yes" in done.stdout, done.stdout)
+    done = vpmu("info", "--qemu", old)
+    check("info says why a QEMU does not serve", done.returncode == 0
+          and "serves               no" in done.stdout and "7.2.22" in done.stdout, done.stdout)
+
+
+def which_arguments(work):
+    qemu = stand_in(work + "/new", "qemu-system-x86_64")
+    for words in (["-accel", "kvm"], ["--accel", "kvm"], ["-enable-kvm"],
+                  ["-accel", "kvm,dirty-ring-size=4096"],
+                  ["-machine", "accel=kvm"], ["-M", "q35,accel=kvm:tcg"], ["-accel", "hvf"],
+                  ["-machine", "q35,accel=tcg:kvm,smm=off"], ["-accel", "whpx"], ["-accel", "xen"],
+                  ["-accel", "tcg", "-accel", "kvm"]):
+        refused(f"{' '.join(words)} is refused", ["run", "--", qemu, *CPU, *words],
+                "not served yet", "tcg")
+    kvm = stand_in(work + "/new", "kvm")
+    refused("a QEMU named kvm is refused", ["run", "--", kvm, *CPU], "not served yet")
+    for model in ("max", "qemu64", "qemu64-v1", "EPYC", "EPYC-Milan-v2", "Opteron_G5", "phenom",
+                  "athlon", "Dhyana-v2", "YongFeng", "Skylake-Server,vendor=AuthenticAMD"):
+        refused(f"-cpu {model} is refused", ["run", "--", qemu, "-cpu", model],
+                "not", "Intel", "Skylake-Server")
+    refused("no -cpu is refused", ["run", "--", qemu], "without -cpu", "Skylake-Server")
+    refused("the text after -append is no -cpu", ["run", "--", qemu, "-append", "-cpu"],
+            "without -cpu")
+    for model in ("486", "pentium", "pentium2-v1", "pentium3", "qemu32", "kvm32",
+                  "kvm32,level=9"):
+        refused(f"-cpu {model} is refused", ["run", "--", qemu, "-cpu", model], "too old")
+    for words in (CPU, ["-cpu", "Nehalem-v2"], ["-cpu", "kvm64"], ["-cpu", "core2duo"],
+                  ["-cpu", "qemu64,vendor=GenuineIntel"], ["-cpu", "EPYC", *CPU],
+                  ["--cpu", "Skylake-Server,+avx2"], ["-cpu", "kvm32,level=10"],
+                  [*CPU, "-accel", "tcg,thread=multi"], [*CPU, "-machine", "q35,accel=tcg"],
+                  ["-append", "accel=kvm -cpu max", *CPU]):
+        done = vpmu("run", "--", qemu, *words)
+        check(f"{' '.join(words)} is taken", done.returncode == 0 and not done.stderr, done)
+
+
+def with_pmu(work):
+    report = work + "/a,b.report"
+    qemu = stand_in(work + "/c,d", "qemu-system-x86_64", body='printf "%s\\n" "$@"')
+    plugin = ROOT + "/build/hosts/qemu/libvpmu-qemu.so"
+
+    def words(*arguments):
+        return vpmu("run", *arguments).stdout.splitlines()
+
+    got = words("--pmu", "intel-v2", "--cpi=3", "--report", report, "--", qemu, *CPU, "-m", "1G")
+    doubled = report.replace(",", ",,")
+    check("QEMU gets the plugin, then its own arguments", got ==
+          ["-plugin", f"file={plugin.replace(',', ',,')},pmu=intel-v2,cpi=3,report={doubled}",
+           *CPU, "-m", "1G"], got)
+    for cpu, off in (("Skylake-Server,pmu=off", True), ("Skylake-Server,-pmu", True),
+                     ("EPYC,pmu=no", True), ("Skylake-Server,pmu=off,pmu=on", False),
+                     ("Skylake-Server,pmu=on", False), ("Skylake-Server,pmu=off,+pmu", False),
+                     ("Skylake-Server,pmu=on,-pmu", True)):
+        got = ",".join(words("--pmu", "intel-v4", "--", qemu, "-cpu", cpu)[:2])
+        check(f"-cpu {cpu} {'switches' if off else 'does not switch'} the PMU off",
+              (",pmu=off," if off else ",pmu=intel-v4,") in got, got)
+    got = words("--pmu", "off", "--", qemu)
+    check("--pmu off takes any CPU", ",pmu=off," in got[1], got)
+    refused("a report that cannot be written is refused",
+            ["run", "--report", work + "/none/report", "--", qemu, *CPU], "none/report")
+    refused("a plugin that is not there is refused",
+            ["run", "--plugin", work + "/none.so", "--", qemu, *CPU], "none.so")
+
+
+def at_the_end(work):
+    report = 'report=$(echo "$2" | sed "s/.*report=//")\n'
+    qemu = stand_in(work + "/says", "qemu-system-x86_64", body=report +
+                    'echo "uncounted 2e 41 cmask=0 inv=0 edge=0" >>"$report"\n'
+                    'echo "uncounted ff 07 cmask=2 inv=1 edge=1" >>"$report"\n'
+                    'echo "stats blocks=1" >>"$report"\nexit 7')
+    done = vpmu("run", "--", qemu, *CPU)
+    lines = done.stderr.splitlines()
+    check("what was programmed and not counted is named, a line each", len(lines) == 2
+          and "2e/41 (cache-misses)" in lines[0] and "cache" in lines[0].split(": ")[-1]
+          and "ff/07 cmask=2 inv edge" in lines[1], done)
+    check("the exit status is QEMU's", done.returncode == 7, done)
+    done = vpmu("run", "--report", work + "/kept", "--", qemu, *CPU)
+    with open(work + "/kept", encoding="utf-8") as file:
+        kept = file.read()
+    check("--report keeps the report", "uncounted ff 07" in kept and not done.stderr, kept, done)
+    qemu = stand_in(work + "/dies", "qemu-system-x86_64", body="kill -KILL $$")
+    check("a QEMU that signal 9 kills is exit status 137",
+          vpmu("run", "--", qemu, *CPU).returncode == 137)
+
+
+def default_signals():
+    """A shell's background jobs ignore some, and their children do, too."""
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(each, signal.SIG_DFL)
+
+
+def gone(pid):
+    for _ in range(100):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+                if file.read().rsplit(")", 1)[1].split()[0] == "Z":
+                    return True
+        except OSError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def signals(work):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"):
+        folder = tempfile.mkdtemp(dir=work)
+        qemu = stand_in(folder + "/bin", "qemu-system-x86_64",
+                        body=f"echo $$ >{folder}/new; mv {folder}/new {folder}/pid\nexec sleep 60")
+        os.mkdir(folder + "/tmp")
+        child = subprocess.Popen([VPMU, "run", "--", qemu, *CPU], start_new_session=True,
+                                 preexec_fn=default_signals,
+                                 env=dict(os.environ, TMPDIR=folder + "/tmp"))
+        while not os.path.exists(folder + "/pid") and child.poll() is None:
+            time.sleep(0.02)
+        with open(folder + "/pid", encoding="ascii") as file:
+            pid = int(file.read())
+        child.send_signal(getattr(signal, name))
+        status = child.wait(timeout=20)
+        number_of = getattr(signal, name)
+        wanted = -number_of if name == "SIGKILL" else 128 + number_of
+        check(f"{name} ends vpmu run and its QEMU, and leaves no file",
+              status == wanted and gone(pid) and not os.listdir(folder + "/tmp"), status)
+
+
+def real_qemu():
+    done = vpmu("run", "--", REAL, *CPU, "-machine", "none", "-display", "none", "-fly")
+    check("what QEMU refuses, QEMU says", done.returncode == 1 and "-fly" in done.stderr, done)
+    for pmu in ("off", "intel-v2", "intel-v3", "intel-v4", "intel-v5"):
+        done = subprocess.run([VPMU, "run", "--pmu", pmu, "--", REAL, *CPU, "-display", "none",
+                               "-S", "-monitor", "stdio", "-serial", "none"], input="quit\n",
+                              capture_output=True, text=True, timeout=60)
+        check(f"the real QEMU starts with --pmu {pmu}", done.returncode == 0
+              and "not counted" not in done.stderr, done)
+    check("info shows a PMU event by event",
+          re.search(r"c0/00 instructions +yes", vpmu("info").stdout)
+          and re.search(r"c5/00 branch-misses +no: ", vpmu("info").stdout))
+    check("info --pmu off shows no counters", "guest sees no PMU"
+          in vpmu("info", "--pmu", "off").stdout)
+
+
+def cpu_models():
+    """Name, vendor and last CPUID leaf of each of the real QEMU's models."""
+    qemu = subprocess.Popen([UNPACKED + "/usr/lib64/ld-linux-x86-64.so.2", "--library-path",
+                             UNPACKED + "/usr/lib/x86_64-linux-gnu", REAL, "-machine", "none",
+                             "-display", "none", "-qmp", "stdio"], stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, text=True)
+
+    def ask(command, **arguments):
+        qemu.stdin.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        qemu.stdin.flush()
+        for line in qemu.stdout:
+            answer = json.loads(line)
+            if "return" in answer or "error" in answer:
+                return answer.get("return")
+        return None
+
+    ask("qmp_capabilities")
+    for definition in ask("query-cpu-definitions"):
+        name = definition["name"]
+        answer = ask("query-cpu-model-expansion", type="full", model={"name": name})
+        # Versions differ in neither; "host" is for other accelerators than TCG.
+        if answer and name != "host" and not re.search(r"-v\d+$", name):
+            yield name, answer["model"]["props"]["vendor"], answer["model"]["props"]["level"]
+    ask("quit")
+    qemu.wait(timeout=20)
+
+
+def real_models(work):
+    qemu = stand_in(work + "/models", "qemu-system-x86_64")
+    wrong = []
+    models = list(cpu_models())
+    for name, vendor, level in models:
+        serves = vendor == "GenuineIntel" and level >= 10
+        if (vpmu("run", "--", qemu, "-cpu", name).returncode == 0) != serves:
+            wrong.append(f"{name}: {vendor}, leaf {level}")
+    check("of QEMU's CPU models just those of Intel's with CPUID leaf 0AH are taken",
+          len(models) > 40 and not wrong, len(models), *wrong)
+
+
+def manual():
+    with open("docs/vpmu.1", encoding="utf-8") as file:
+        page = file.read().replace("\\-", "-")
+    for command in ("run", "perf", "info"):
+        said = vpmu(command, "--help").stdout
+        options = sorted(set(re.findall(r"(?m)^  (--[a-z-]+)", said)))
+        missing = [option for option in options
+                   if not re.search(re.escape(option) + r"(?![a-z-])", page)]
+        check(f"the manual page has every option of vpmu {command}", options and not missing,
+              missing, said)
+
+
+def main():
+    os.chdir(ROOT)
+    work = tempfile.mkdtemp(prefix="vpmu-cli-")
+    try:
+        usage()
+        which_qemu(work)
+        which_arguments(work)
+        with_pmu(work)
+        at_the_end(work)
+        signals(work)
+        real_qemu()
+        real_models(work)
+        manual()
+    finally:
+        shutil.rmtree(work)
+    print(f"1..{number}")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

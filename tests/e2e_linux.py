@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What Debian's kernels say about the PMU: the driver, stray NMIs, the NMI watchdog.
+
+One guest for each kernel and number of CPUs, under vpmu perf.
+"""
+import os
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+VPMU = ROOT + "/build/vpmu"
+PROGRAMS = ROOT + "/build/tests/programs"
+number = 0
+failures = 0
+
+# Sampling on all CPUs, for NMIs; then, on several CPUs, one of them hangs.
+WORK = """
+perf stat -a -e cycles,instructions,branches -o /dev/null -- sleep 0.2
+perf record -q -a -e cycles -c 500000 -o /tmp/data -- PROGRAMS/loop
+dmesg
+"""
+LOCKUP = """
+echo == lockup
+echo 1 >/proc/sys/kernel/watchdog_thresh
+echo 1 >/proc/sys/kernel/nmi_watchdog
+PROGRAMS/load MODULE &
+for second in $(seq 60); do
+	sleep 1
+	dmesg | grep -q 'hard LOCKUP' && break
+done
+dmesg | tail -n 60
+"""
+
+BAD = re.compile(r"Uhhuh|unknown NMI|unknown reason|Dazed|unchecked MSR|WARNING:|Call Trace|"
+                 r"BIOS has corrupted|Broken PMU|broken PMU|no PMU driver", re.I)
+# What the PMU's driver may say: that it is there, and its geometry.
+DRIVER = re.compile(r"\] (Performance Events: .*Intel PMU driver\.|\.\.\. [a-z -]+:  *\S+|"
+                    r"core: CPUID marked event: '[a-z -]+' unavailable)$")
+DRIVER_LINE = re.compile(r"\] (Performance Events|core:|\.\.\. |perf_event|intel_pmu|pmu)", re.I)
+UNAVAILABLE = {"cache references", "cache misses", "branch misses"}
+
+
+def check(sentence, passed, *facts):
+    global number, failures
+    number += 1
+    print(f"{'ok' if passed else 'not ok'} {number} - {sentence}")
+    if not passed:
+        failures += 1
+        for fact in facts:
+            print("# " + str(fact).replace("\n", "\n# "))
+    sys.stdout.flush()
+
+
+def sections(data):
+    """(name, offset, size, type, link, info) of an ELF file's sections, and their bytes."""
+    table, = struct.unpack_from("<Q", data, 40)
+    size, count, names = struct.unpack_from("<HHH", data, 58)
+    rows = [struct.unpack_from("<IIQQQQIIQQ", data, table + i * size) for i in range(count)]
+    text = rows[names][4]
+    for row in rows:
+        start = text + row[0]
+        yield data[start:data.index(b"\0", start)].decode(), row
+
+
+def symbol(data, wanted):
+    rows = list(sections(data))
+    for _, row in rows:
+        if row[1] != 2:  # the symbol table
+            continue
+        strings = rows[row[6]][1][4]
+        for at in range(row[4], row[4] + row[5], 24):
+            name, _, _, section, value = struct.unpack_from("<IBBHQ", data, at)
+            start = strings + name
+            if data[start:data.index(b"\0", start)] == wanted:
+                return section, value
+    raise ValueError("no such symbol")
+
+
+def hanging_module(kernel, path):
+    """A module of the kernel whose first steps are CLI and an endless loop."""
+    with open(f"{ROOT}/build/kernel/{kernel}/modules/kernel/drivers/block/virtio_blk.ko",
+              "rb") as file:
+        data = bytearray(file.read())
+    rows = list(sections(data))
+    section, value = symbol(data, b"init_module")
+    # The call of __fentry__, five bytes, is the tracer's and stays.
+    code = b"\xfa" + b"\x90" * 60 + b"\xeb" + struct.pack("b", -62)
+    first, last = value + 5, value + 5 + len(code)
+    for _, row in rows:
+        if row[1] != 4 or row[7] != section:  # relocations of that section
+            continue
+        for at in range(row[4], row[4] + row[5], 24):
+            offset, info, _ = struct.unpack_from("<QQq", data, at)
+            if first - 8 < offset < last and offset >= value + 5:
+                struct.pack_into("<QQq", data, at, offset, 0, 0)  # R_X86_64_NONE
+    start = rows[section][1][4] + first
+    assert first + len(code) <= rows[section][1][5], "the section is too short"
+    data[start:start + len(code)] = code
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def boot(kernel, cpus, script):
+    words = [VPMU, "perf", "--kernel", kernel, "--cpus", str(cpus), "--append", "loglevel=7",
+             "stat", "-e", "task-clock", "-o", "/dev/null", "--", "sh", "-c", script]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=200, errors="replace")
+    return done.returncode, done.stdout, done.stderr
+
+
+def check_log(guest, log, facts):
+    lines = log.splitlines()
+    check(f"{guest}: the kernel has its Intel PMU driver",
+          any("Intel PMU driver" in line for line in lines), *facts)
+    bad = [line for line in lines if BAD.search(line)]
+    check(f"{guest}: no stray NMI, no unchecked MSR access, no warning", not bad, *bad)
+    marked = set(re.findall(r"CPUID marked event: '([a-z -]+)' unavailable", log))
+    check(f"{guest}: the events marked unavailable are those that nothing counts",
+          marked == UNAVAILABLE, marked)
+    other = [line for line in lines if DRIVER_LINE.search(line) and not DRIVER.search(line)]
+    check(f"{guest}: the PMU driver says nothing else", not other, *other)
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="vpmu-test-") as folder:
+        for kernel in "6.1", "6.12":
+            for cpus in 1, 4:
+                script = WORK
+                if cpus > 1:
+                    hanging_module(kernel, folder + "/hang.ko")
+                    script += LOCKUP
+                script = script.replace("PROGRAMS", PROGRAMS).replace("MODULE",
+                                                                      folder + "/hang.ko")
+                status, out, err = boot(kernel, cpus, script)
+                log, _, lockup = out.partition("== lockup\n")
+                guest = f"Linux {kernel}, {cpus} CPU{'s' if cpus > 1 else ''}"
+                check_log(guest, log, [f"exit status {status}", err])
+                if cpus > 1:
+                    check(f"{guest}: a CPU that spins with interrupts off is a hard lockup",
+                          re.search(r"hard LOCKUP on cpu", lockup), lockup, err)
+    print(f"1..{number}")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Runs the bare-metal guests of build/guest under QEMU with the PMU plugin, for
+# each PMU version, and prints all their verdicts as one TAP stream. Judges
+# nothing itself but whether a guest came to its end and whether QEMU's memory
+# stayed flat.
+#
+# tests/guest.py [GUEST...]     only these guests
+# tests/guest.py intel-v4 ...   only this PMU
+#
+# VPMU_QEMU_ROOT: an unpacked QEMU (default: build/qemu). VPMU_BUILD: the build
+# folder (default: build). VPMU_STORM_SECONDS: how long storms last (default: 5).
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+BUILD = os.path.abspath(os.environ.get("VPMU_BUILD", "build"))
+ROOT = os.path.abspath(os.environ.get("VPMU_QEMU_ROOT", "build/qemu"))
+PLUGIN = os.path.join(BUILD, "hosts/qemu/libvpmu-qemu.so")
+STORM_SECONDS = int(os.environ.get("VPMU_STORM_SECONDS", "5"))
+MODELS = ["intel-v2", "intel-v3", "intel-v4", "intel-v5"]
+TIMEOUT = 60
+
+# How much a QEMU may grow between the second and the last quarter of a storm.
+STORM_GROWTH_KIB = 16 * 1024
+
+# guest, PMUs, processors, further QEMU arguments
+GUESTS = [
+    ("ground", ["none", "off"], 4, []),
+    ("off", ["off"], 1, []),
+    ("registers", MODELS, 1, []),
+    ("counting", MODELS, 1, []),
+    ("transparent", MODELS, 1, []),
+    ("privilege", MODELS, 1, []),
+    ("overflow", MODELS, 1, []),
+    ("smp", ["intel-v2", "intel-v5"], 2, []),
+    ("smp", MODELS, 4, []),
+    ("reset", MODELS, 2, ["reboot"]),
+    ("storm", ["intel-v2", "intel-v5"], 4, ["storm"]),
+    ("flood", ["intel-v2", "intel-v4"], 2, ["storm"]),
+]
+
+
+def qemu_command(guest, model, processors, options):
+    lib = os.path.join(ROOT, "usr/lib/x86_64-linux-gnu")
+    share = os.path.join(ROOT, "usr/share")
+    append = f"cpus={processors} seconds={STORM_SECONDS}"
+    if model.startswith("intel-v"):
+        append += f" version={model[len('intel-v'):]}"
+    command = [
+        os.path.join(ROOT, "usr/lib64/ld-linux-x86-64.so.2"), "--library-path", lib,
+        os.path.join(ROOT, "usr/bin/qemu-system-x86_64"),
+        "-L", os.path.join(share, "qemu"), "-L", os.path.join(share, "seabios"),
+        "-kernel", os.path.join(BUILD, "guest", guest + ".elf"),
+        "-cpu", "Skylake-Server", "-smp", str(processors), "-m", "64",
+        "-display", "none", "-nodefaults", "-no-user-config", "-serial", "stdio",
+        "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-append", append,
+    ]
+    if "reboot" not in options:
+        command.append("-no-reboot")
+    return command
+
+
+class Tap:
+    """One stream out of many: verdicts get new numbers and a prefix."""
+
+    def __init__(self):
+        self.count = 0
+        self.failed = 0
+
+    def verdict(self, holds, sentence):
+        self.count += 1
+        self.failed += not holds
+        print(f"{'ok' if holds else 'not ok'} {self.count} - {sentence}", flush=True)
+
+    def comment(self, text):
+        print(f"# {text}", flush=True)
+
+    def finish(self):
+        print(f"1..{self.count}")
+        return 1 if self.failed else 0
+
+
+class Memory(threading.Thread):
+    """Samples a process's resident memory until it ends."""
+
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self.path = f"/proc/{pid}/status"
+        self.samples = []
+
+    def run(self):
+        while True:
+            try:
+                with open(self.path, encoding="ascii") as status:
+                    found = re.search(r"VmRSS:\s+(\d+) kB", status.read())
+            except OSError:
+                return
+            if not found:
+                return
+            self.samples.append(int(found.group(1)))
+            time.sleep(0.1)
+
+    def growth(self):
+        quarter = len(self.samples) // 4
+        if not quarter:
+            return None
+        return (statistics.median(self.samples[-quarter:])
+                - statistics.median(self.samples[quarter:2 * quarter]))
+
+
+def pass_on(tap, prefix, output):
+    """Returns whether the guest printed the plan that fits its verdicts."""
+    count = 0
+    plan = None
+    for line in output.splitlines():
+        line = line.rstrip("\r")
+        found = re.match(r"(not )?ok \d+ - (.*)", line)
+        if found:
+            count += 1
+            tap.verdict(not found.group(1), f"{prefix}: {found.group(2)}")
+        elif line.startswith("1.."):
+            plan = int(line[3:])
+        elif line.startswith(("#", "Bail out!")):
+            tap.comment(f"{prefix}: {line.lstrip('# ')}")
+    return plan == count and count > 0
+
+
+def run_guest(tap, guest, model, processors, options):
+    prefix = f"{model} {guest}" + (f" {processors} vCPUs" if processors > 1 else "")
+    timeout = TIMEOUT + (4 * STORM_SECONDS if "storm" in options else 0)
+    command = qemu_command(guest, model, processors, options)
+    with tempfile.TemporaryDirectory(prefix="vpmu-guest-") as folder:
+        if model != "none":
+            report = os.path.join(folder, "report")
+            command += ["-plugin", f"{PLUGIN},pmu={model},cpi=1,report={report}"]
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+            memory = Memory(qemu.pid)
+            memory.start()
+            try:
+                status = qemu.wait(timeout)
+            except subprocess.TimeoutExpired:
+                qemu.kill()
+                qemu.wait()
+                status = "timeout"
+            memory.join(1)
+            out.seek(0)
+            err.seek(0)
+            complete = pass_on(tap, prefix, out.read().decode("utf-8", "replace"))
+            errors = err.read().decode("utf-8", "replace")
+    # isa-debug-exit: QEMU's status is twice the guest's, plus one.
+    ended = complete and status in (1, 3)
+    tap.verdict(ended, f"{prefix}: the guest comes to its end")
+    if not ended:
+        tap.comment(f"{prefix}: QEMU's status: {status}")
+        for line in errors.splitlines():
+            if "TCG doesn't support requested feature" not in line:
+                tap.comment(line)
+    if "storm" in options:
+        growth = memory.growth()
+        tap.verdict(growth is not None and growth <= STORM_GROWTH_KIB,
+                    f"{prefix}: QEMU's memory stays flat")
+        tap.comment(f"{prefix}: it grew by {growth} KiB, to {max(memory.samples, default=0)} KiB")
+
+
+def main():
+    chosen = set(sys.argv[1:])
+    known = {guest for guest, *_ in GUESTS} | set(MODELS) | {"off", "none"}
+    if chosen - known:
+        print(f"guest.py: unknown: {' '.join(sorted(chosen - known))}", file=sys.stderr)
+        return 2
+    models = chosen & {*MODELS, "none"}
+    guests = chosen - models
+    tap = Tap()
+    for guest, its_models, processors, options in GUESTS:
+        for model in its_models:
+            if (not guests or guest in guests) and (not models or model in models):
+                run_guest(tap, guest, model, processors, options)
+    return tap.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A program that spends 70 % of its cycles in seventy() and 30 % in thirty(),
+ * where a cycle is an instruction. No work is done.
+ */
+#define ROUNDS 2000
+
+static void spin(unsigned long count)
+{
+	__asm__ volatile("1: dec %0; jnz 1b" : "+r"(count) : : "cc");
+}
+
+__attribute__((noinline)) static void seventy(void)
+{
+	spin(70000);
+}
+
+__attribute__((noinline)) static void thirty(void)
+{
+	spin(30000);
+}
+
+int main(void)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		seventy();
+		thirty();
+	}
+	return 0;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The subcommands: one file each. argv[0] is the subcommand's name; argv ends
+ * with NULL. Each returns the exit status of vpmu.
+ */
+#ifndef VPMU_TOOLS_COMMANDS_H
+#define VPMU_TOOLS_COMMANDS_H
+
+int command_run(int argc, char **argv);
+int command_perf(int argc, char **argv);
+int command_info(int argc, char **argv);
+
+/* Their usage texts, as --help prints them. */
+extern const char run_usage[];
+extern const char perf_usage[];
+extern const char info_usage[];
+
+#endif

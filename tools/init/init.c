@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The first and only program of vpmu perf's throw-away guest: it mounts the
+ * host's files with a scratch layer on top, runs the job that the initramfs
+ * carries, and pumps its streams through one virtio port. It knows nothing of
+ * PMUs, and it never returns: the host ends the guest.
+ */
+#define _GNU_SOURCE
+#include "../copy.h"
+#include "wire.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MAX_STRINGS 4096
+
+struct job {
+	const char *cwd;
+	uid_t uid;
+	gid_t gid;
+	gid_t groups[64];
+	size_t group_count;
+	const char *input;  /* what stdin and stdout are: perf tells pipes from others */
+	const char *output;
+	bool all; /* bring every new or changed file of cwd out */
+	char *argv[MAX_STRINGS + 1];
+	size_t argc;
+	char *envp[MAX_STRINGS + 1];
+	size_t envc;
+	const char *out[MAX_STRINGS]; /* files to bring out */
+	size_t outc;
+};
+
+/* One of the job's streams on its way to the port. */
+struct stream {
+	int fd;
+	uint8_t type;
+};
+
+static struct job job = { .cwd = "/", .input = WIRE_SOCKET, .output = WIRE_SOCKET };
+static int port = -1;
+
+static void sleep_for_ever(void)
+{
+	for (;;)
+		pause();
+}
+
+/* All of it, whatever the port takes at a time. */
+static bool write_all(int fd, const void *data, size_t size)
+{
+	const char *at = data;
+
+	while (size) {
+		ssize_t n = write(fd, at, size);
+
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n <= 0)
+			return false;
+		at += n;
+		size -= (size_t)n;
+	}
+	return true;
+}
+
+static void send_frame(uint8_t type, const void *data, size_t size)
+{
+	struct wire_header header = { .type = type, .size = (uint16_t)size };
+	char frame[sizeof(header) + WIRE_MAX];
+
+	memcpy(frame, &header, sizeof(header));
+	memcpy(frame + sizeof(header), data, size);
+	write_all(port, frame, sizeof(header) + size);
+}
+
+static void send_status(int status)
+{
+	int32_t value = status;
+
+	send_frame(WIRE_STATUS, &value, sizeof(value));
+}
+
+/* Nothing can go on: say why, by the port if there is one, else on the console. */
+__attribute__((format(printf, 1, 2), noreturn)) static void give_up(const char *format, ...)
+{
+	char text[512];
+	va_list arguments;
+	int n;
+
+	va_start(arguments, format);
+	n = vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	if (port >= 0)
+		send_frame(WIRE_ERROR, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text));
+	else
+		dprintf(STDERR_FILENO, "vpmu: %s\n", text);
+	if (port < 0)
+		reboot(RB_AUTOBOOT);
+	sleep_for_ever();
+	abort();
+}
+
+static void mount_or_give_up(const char *from, const char *at, const char *type,
+			     unsigned long flags, const char *options)
+{
+	mkdir(at, 0755);
+	if (mount(from, at, type, flags, options))
+		give_up("cannot mount %s in the guest: %s", at, strerror(errno));
+}
+
+static char *read_file(const char *path, size_t *size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	char *data;
+	size_t have = 0;
+
+	if (fd < 0 || fstat(fd, &st))
+		give_up("cannot open %s in the guest: %s", path, strerror(errno));
+	data = malloc((size_t)st.st_size + 1);
+	if (!data)
+		give_up("no memory for %s in the guest", path);
+	while (have < (size_t)st.st_size) {
+		ssize_t n = read(fd, data + have, (size_t)st.st_size - have);
+
+		if (n <= 0)
+			break;
+		have += (size_t)n;
+	}
+	close(fd);
+	data[have] = 0;
+	*size = have;
+	return data;
+}
+
+static void append_string(char **list, size_t *count, char *text)
+{
+	if (*count < MAX_STRINGS)
+		list[(*count)++] = text;
+}
+
+static void take_setting(const char *key, char *value)
+{
+	if (!strcmp(key, "cwd"))
+		job.cwd = value;
+	else if (!strcmp(key, "uid"))
+		job.uid = (uid_t)strtoul(value, NULL, 10);
+	else if (!strcmp(key, "gid"))
+		job.gid = (gid_t)strtoul(value, NULL, 10);
+	else if (!strcmp(key, "group") && job.group_count < sizeof(job.groups) / sizeof(gid_t))
+		job.groups[job.group_count++] = (gid_t)strtoul(value, NULL, 10);
+	else if (!strcmp(key, "stdin"))
+		job.input = value;
+	else if (!strcmp(key, "stdout"))
+		job.output = value;
+	else if (!strcmp(key, "all"))
+		job.all = true;
+	else if (!strcmp(key, "arg"))
+		append_string(job.argv, &job.argc, value);
+	else if (!strcmp(key, "env"))
+		append_string(job.envp, &job.envc, value);
+	else if (!strcmp(key, "out") && job.outc < MAX_STRINGS)
+		job.out[job.outc++] = value;
+}
+
+/* The job: strings "key=value", each ended by a NUL. */
+static void read_job(void)
+{
+	size_t size;
+	char *data = read_file("/job", &size);
+	char *end = data + size;
+
+	for (char *at = data; at < end; at += strlen(at) + 1) {
+		char *value = strchr(at, '=');
+
+		if (!value)
+			continue;
+		/* The separator becomes the key's end, so step over the value by hand. */
+		*value++ = 0;
+		take_setting(at, value);
+		at = value;
+	}
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* Modules are named so that their order is the order of need. */
+static void load_modules(void)
+{
+	struct dirent **names;
+	int count = scandir("/modules", &names, NULL, by_name);
+
+	for (int i = 0; i < count; i++) {
+		char path[300];
+		int fd;
+
+		if (names[i]->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/modules/%s", names[i]->d_name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
+			give_up("cannot load %s in the guest: %s", path, strerror(errno));
+		close(fd);
+		unlink(path);
+	}
+}
+
+static void set_sysctl(const char *name, const char *value)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/sys/kernel/%s", name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	write_all(fd, value, strlen(value));
+	close(fd);
+}
+
+static void set_sysctls(void)
+{
+	/* Under emulation a PMI takes long: the kernel must not throttle for it. */
+	set_sysctl("perf_cpu_time_max_percent", "0");
+	set_sysctl("perf_event_max_sample_rate", "100000");
+	set_sysctl("perf_event_paranoid", "-1");
+	set_sysctl("perf_event_mlock_kb", "16384");
+	set_sysctl("kptr_restrict", "0");
+	set_sysctl("dmesg_restrict", "0");
+	set_sysctl("hostname", "vpmu");
+}
+
+/* A port's name begins with its device's number, which depends on the machine. */
+static int find_port(void)
+{
+	DIR *dir = opendir("/dev");
+	struct dirent *entry;
+	int fd = -1;
+
+	while (dir && fd < 0 && (entry = readdir(dir)))
+		if (!strncmp(entry->d_name, "vport", 5))
+			fd = openat(dirfd(dir), entry->d_name, O_RDWR | O_CLOEXEC);
+	if (dir)
+		closedir(dir);
+	return fd;
+}
+
+/* The port's node appears once host and guest have agreed on it. */
+static void open_port(void)
+{
+	for (int tries = 0; port < 0; tries++) {
+		port = find_port();
+		if (port < 0 && tries == 10000)
+			give_up("no virtio port in the guest");
+		if (port < 0)
+			usleep(1000);
+	}
+}
+
+static void mount_root(void)
+{
+	mount_or_give_up("root", "/lower", "9p", MS_RDONLY,
+			 "trans=virtio,version=9p2000.L,msize=262144,cache=loose");
+	mount_or_give_up("scratch", "/scratch", "tmpfs", 0, "mode=0755,size=80%");
+	mkdir("/scratch/upper", 0755);
+	mkdir("/scratch/work", 0755);
+	mount_or_give_up("root", "/new", "overlay", 0,
+			 "lowerdir=/lower,upperdir=/scratch/upper,workdir=/scratch/work");
+	mount_or_give_up("proc", "/new/proc", "proc", 0, NULL);
+	mount_or_give_up("sys", "/new/sys", "sysfs", 0, NULL);
+	mount_or_give_up("dev", "/new/dev", "devtmpfs", 0, NULL);
+	mount("debug", "/new/sys/kernel/debug", "debugfs", 0, "mode=0755");
+	mount("trace", "/new/sys/kernel/tracing", "tracefs", 0, "mode=0755");
+	mount_or_give_up("pts", "/new/dev/pts", "devpts", 0, "ptmxmode=0666");
+	mount_or_give_up("shm", "/new/dev/shm", "tmpfs", 0, "mode=1777");
+	symlink("/proc/self/fd", "/new/dev/fd");
+	symlink("/proc/self/fd/0", "/new/dev/stdin");
+	symlink("/proc/self/fd/1", "/new/dev/stdout");
+	symlink("/proc/self/fd/2", "/new/dev/stderr");
+}
+
+static void enter_root(void)
+{
+	if (chroot("/new") || chdir("/"))
+		give_up("cannot enter the guest's root: %s", strerror(errno));
+	if (chdir(job.cwd))
+		give_up("%s: %s", job.cwd, strerror(errno));
+}
+
+__attribute__((noreturn)) static void run_job(const int in[2], const int out[2], const int err[2])
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	setsid();
+	dup2(in[0], STDIN_FILENO);
+	dup2(out[1], STDOUT_FILENO);
+	dup2(err[1], STDERR_FILENO);
+	enter_root();
+	if (setgroups(job.group_count, job.groups) || setgid(job.gid) || setuid(job.uid))
+		give_up("cannot take the user's identity in the guest: %s", strerror(errno));
+	execve(job.argv[0], job.argv, job.envp);
+	give_up("%s: %s", job.argv[0], strerror(errno));
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* Standard input from the host, one frame at a time; its pipe may be full. */
+static void pump_input(int *to, char *data, size_t *have)
+{
+	if (!*have) {
+		struct wire_header header;
+		size_t got = 0;
+
+		if (read(port, &header, sizeof(header)) != (ssize_t)sizeof(header))
+			return;
+		while (got < header.size) {
+			ssize_t n = read(port, data + got, header.size - got);
+
+			if (n > 0)
+				got += (size_t)n;
+		}
+		if (!got)
+			close_fd(to);
+		*have = got;
+	} else if (*to >= 0) {
+		ssize_t n = write(*to, data, *have);
+
+		if (n < 0 && errno != EAGAIN)
+			close_fd(to);
+		if (n > 0) {
+			memmove(data, data + n, *have - (size_t)n);
+			*have -= (size_t)n;
+		}
+	}
+	if (*to < 0)
+		*have = 0;
+}
+
+/* Returns false at the stream's end. */
+static bool pump_output(const struct stream *stream)
+{
+	char data[WIRE_MAX];
+	ssize_t n = read(stream->fd, data, sizeof(data));
+
+	if (n < 0)
+		return errno == EINTR || errno == EAGAIN;
+	if (n == 0)
+		return false;
+	send_frame(stream->type, data, (size_t)n);
+	return true;
+}
+
+static int child_pipe[2]; /* SIGCHLD's word to the pump */
+
+static void on_child(int signal_number)
+{
+	int kept = errno;
+
+	(void)signal_number;
+	if (write(child_pipe[1], "", 1) < 0)
+		errno = kept;
+	errno = kept;
+}
+
+/* Whatever a dead job's descendants have not written yet is lost; what is in the pipes is not. */
+static void drain(const struct stream *stream)
+{
+	fcntl(stream->fd, F_SETFL, O_NONBLOCK);
+	for (;;) {
+		struct pollfd poll_fd = { .fd = stream->fd, .events = POLLIN };
+
+		if (poll(&poll_fd, 1, 0) <= 0 || !pump_output(stream))
+			return;
+	}
+}
+
+/* Returns the job's wait status. */
+static int pump(pid_t child, int in, struct stream streams[2])
+{
+	char data[WIRE_MAX];
+	size_t have = 0;
+	int status;
+
+	fcntl(in, F_SETFL, O_NONBLOCK);
+	for (;;) {
+		struct pollfd fds[] = {
+			{ .fd = streams[0].fd, .events = POLLIN },
+			{ .fd = streams[1].fd, .events = POLLIN },
+			{ .fd = have ? in : port, .events = have ? POLLOUT : POLLIN },
+			{ .fd = child_pipe[0], .events = POLLIN },
+		};
+
+		if (poll(fds, 4, -1) < 0)
+			continue;
+		for (int i = 0; i < 2; i++)
+			if (fds[i].revents && !pump_output(&streams[i]))
+				close_fd(&streams[i].fd);
+		if (fds[2].revents)
+			pump_input(&in, data, &have);
+		if (fds[3].revents && waitpid(child, &status, WNOHANG) == child)
+			return status;
+	}
+}
+
+/* pair[0] is the end to read from, pair[1] the end to write to. */
+static bool connect_pair(int pair[2], const char *kind)
+{
+	if (!strcmp(kind, WIRE_PIPE))
+		return !pipe2(pair, O_CLOEXEC);
+	return !socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
+}
+
+static int run(void)
+{
+	int in[2], out[2], err[2];
+	struct stream streams[2];
+	pid_t child;
+	int status;
+
+	if (!connect_pair(in, job.input) || !connect_pair(out, job.output) ||
+	    !connect_pair(err, WIRE_PIPE) ||
+	    pipe2(child_pipe, O_CLOEXEC | O_NONBLOCK))
+		give_up("no pipes in the guest");
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, on_child);
+	child = fork();
+	if (child < 0)
+		give_up("cannot fork in the guest");
+	if (!child)
+		run_job(in, out, err);
+	close(in[0]);
+	close(out[1]);
+	close(err[1]);
+	streams[0] = (struct stream){ .fd = out[0], .type = WIRE_STDOUT };
+	streams[1] = (struct stream){ .fd = err[0], .type = WIRE_STDERR };
+	status = pump(child, in[1], streams);
+	for (int i = 0; i < 2; i++)
+		if (streams[i].fd >= 0)
+			drain(&streams[i]);
+	return status;
+}
+
+/* Copies what there is; a name that the job has not written is no error. */
+static void copy_out(const char *from, const char *to)
+{
+	if (!copy_tree(from, to) && errno != ENOENT && errno != ENOTDIR)
+		give_up("cannot bring %s out of the guest: %s", from, strerror(errno));
+}
+
+/*
+ * What the job has written lies in the scratch layer. A file is named as the
+ * job named it: relative to its working directory, or from the root.
+ */
+static void bring_out(void)
+{
+	char *from, *to;
+
+	if (!job.all && !job.outc)
+		return;
+	mount_or_give_up("out", "/out", "9p", 0, "trans=virtio,version=9p2000.L,msize=262144");
+	if (job.all) {
+		if (asprintf(&from, "/scratch/upper%s", job.cwd) < 0)
+			give_up("no memory in the guest");
+		copy_out(from, "/out/all");
+		free(from);
+	}
+	for (size_t i = 0; i < job.outc; i++) {
+		bool absolute = job.out[i][0] == '/';
+
+		if (asprintf(&from, "/scratch/upper%s/%s", absolute ? "" : job.cwd,
+			     job.out[i]) < 0 ||
+		    asprintf(&to, "/out/%zu", i) < 0)
+			give_up("no memory in the guest");
+		copy_out(from, to);
+		free(from);
+		free(to);
+	}
+}
+
+int main(void)
+{
+	int status;
+
+	mount("dev", "/dev", "devtmpfs", 0, NULL);
+	mount("proc", "/proc", "proc", 0, NULL);
+	mount("sys", "/sys", "sysfs", 0, NULL);
+	umask(0);
+	read_job();
+	load_modules();
+	open_port();
+	set_sysctls();
+	mount_root();
+	umask(022);
+	status = run();
+	kill(-1, SIGKILL);
+	bring_out();
+	send_status(status);
+	sleep_for_ever();
+}

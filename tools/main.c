@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * vpmu, the command: finds the subcommand. Each has a file of its own.
+ */
+#include "commands.h"
+#include "util.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+	"usage: vpmu COMMAND [options]\n"
+	"\n"
+	"  run        start a QEMU with a PMU in its guest\n"
+	"  perf       run perf, and a command under it, in a throw-away guest with a PMU\n"
+	"  info       what this machine, this QEMU and a PMU offer, event by event\n"
+	"\n"
+	"  --help     this text; vpmu COMMAND --help says more\n"
+	"  --version  the version\n";
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+	{ "run", command_run },
+	{ "perf", command_perf },
+	{ "info", command_info },
+};
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : NULL;
+
+	if (!name)
+		fail("which command? There are run, perf and info (and --help, --version)");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(name, commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	if (!strcmp(name, "--help") || !strcmp(name, "-h")) {
+		fputs(usage, stdout);
+		return 0;
+	}
+	if (!strcmp(name, "--version")) {
+		puts("vpmu " VPMU_TOOLS_VERSION);
+		return 0;
+	}
+	if (name[0] == '-')
+		fail("unknown option `%s'; there are --help and --version", name);
+	fail("unknown command `%s'; there are run, perf and info", name);
+}

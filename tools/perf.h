@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The parts of vpmu perf: its options, and the throw-away guest it starts.
+ */
+#ifndef VPMU_TOOLS_PERF_H
+#define VPMU_TOOLS_PERF_H
+
+#include "pmu.h"
+#include "util.h"
+
+#include <signal.h>
+
+struct perf_options {
+	struct pmu_options pmu;
+	const char *qemu;    /* as for qemu_find() */
+	const char *kernel;  /* a folder below paths_get()->kernel */
+	const char *cpus;    /* decimal, checked */
+	const char *memory;  /* in QEMU's notation */
+	const char *append;  /* more kernel parameters; NULL: none */
+	const char *console; /* where the kernel's console goes; NULL: nowhere */
+	struct args out;     /* files to bring out, as the user named them */
+	bool out_all;	     /* bring every new or changed file of the working directory out */
+};
+
+/* A folder for one run, removed with all that is in it when the command exits. */
+struct scratch {
+	char *folder;
+	char *initramfs;
+	char *out;     /* where the guest puts files to bring out */
+	char *console; /* the kernel's console */
+	char *log;     /* what QEMU itself says */
+};
+
+/* Where perf is and what it is asked to do: argv of the job in the guest. */
+void job_write(const struct perf_options *options, char *const *argv, const char *release,
+	       const char *path);
+
+/*
+ * Start the guest with one end of its streams in *streams. Returns QEMU's
+ * process. before: the signal mask that QEMU gets.
+ */
+pid_t perf_guest_start(const struct perf_options *options, const struct scratch *scratch,
+		  const sigset_t *before, int *streams);
+
+/* End it and wait until it is gone. */
+void perf_guest_end(pid_t pid);
+
+#endif

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The throw-away guest of vpmu perf: what its initramfs carries and how QEMU
+ * is started for it. What happens inside is init/init.c.
+ */
+#define _GNU_SOURCE
+#include "init/wire.h"
+#include "initramfs.h"
+#include "perf.h"
+#include "qemu.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* In the order of need. What a kernel has built in is not there as a module. */
+static const char *const modules[] = {
+	"drivers/virtio/virtio",
+	"drivers/virtio/virtio_ring",
+	"drivers/virtio/virtio_pci_modern_dev",
+	"drivers/virtio/virtio_pci_legacy_dev",
+	"drivers/virtio/virtio_pci",
+	"drivers/char/virtio_console",
+	"fs/netfs/netfs",
+	"fs/fscache/fscache",
+	"net/9p/9pnet",
+	"net/9p/9pnet_virtio",
+	"fs/9p/9p",
+	"fs/overlayfs/overlay",
+};
+
+/*
+ * quiet and loglevel: the serial console is slow. tsc=reliable: no watchdog on a clock that
+ * follows the host. nmi_watchdog=0: it would hold a counter. cryptomgr.notests, mitigations: time.
+ */
+static const char kernel_parameters[] =
+	"console=ttyS0 panic=-1 tsc=reliable no_timer_check mitigations=off nmi_watchdog=0 "
+	"random.trust_cpu=on cryptomgr.notests 8250.nr_uarts=1 raid=noautodetect audit=0 "
+	"apparmor=0 selinux=0";
+
+extern char **environ;
+
+static bool is_elf(const char *path)
+{
+	char magic[4] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool elf = fd >= 0 && read(fd, magic, 4) == 4 && !memcmp(magic, "\177ELF", 4);
+
+	if (fd >= 0)
+		close(fd);
+	return elf;
+}
+
+/* On some systems perf is a script that looks for perf_VERSION of the running kernel. */
+static const char *find_versioned(const char *perf, const char *release)
+{
+	static const char *const others[] = { "6.12", "6.1", "5.10" };
+	unsigned int major, minor;
+	const char *found;
+
+	if (sscanf(release, "%u.%u", &major, &minor) == 2) {
+		found = text("%s_%u.%u", perf, major, minor);
+		if (is_elf(found))
+			return found;
+	}
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		found = text("%s_%s", perf, others[i]);
+		if (is_elf(found))
+			return found;
+	}
+	return perf;
+}
+
+static const char *find_perf(const char *release)
+{
+	const char *path = getenv("PATH");
+
+	while (path && *path) {
+		size_t length = strcspn(path, ":");
+		const char *perf = text("%.*s/perf", (int)length, path);
+
+		if (length && !access(perf, X_OK))
+			return is_elf(perf) ? perf : find_versioned(perf, release);
+		path += length + (path[length] == ':');
+	}
+	fail("there is no perf on PATH: install the package linux-perf");
+}
+
+static void put(FILE *job, const char *key, const char *value)
+{
+	fprintf(job, "%s=%s", key, value);
+	fputc('\0', job);
+}
+
+static void put_number(FILE *job, const char *key, unsigned int value)
+{
+	put(job, key, text("%u", value));
+}
+
+static void put_identity(FILE *job)
+{
+	gid_t groups[64];
+	int count = getgroups(64, groups);
+
+	put_number(job, "uid", getuid());
+	put_number(job, "gid", getgid());
+	for (int i = 0; i < count; i++)
+		put_number(job, "group", groups[i]);
+}
+
+static void put_stream(FILE *job, const char *key, int fd)
+{
+	struct stat st;
+	bool is_pipe = !fstat(fd, &st) && S_ISFIFO(st.st_mode);
+
+	put(job, key, is_pipe ? WIRE_PIPE : WIRE_SOCKET);
+}
+
+static void put_job(FILE *job, const struct perf_options *options, char *const *argv,
+		    const char *release)
+{
+	char *cwd = realpath(".", NULL);
+
+	if (!cwd)
+		fail("the working directory: %s", strerror(errno));
+	put(job, "cwd", cwd);
+	put_identity(job);
+	put_stream(job, "stdin", STDIN_FILENO);
+	put_stream(job, "stdout", STDOUT_FILENO);
+	put(job, "arg", find_perf(release));
+	while (*argv)
+		put(job, "arg", *argv++);
+	for (char **variable = environ; *variable; variable++)
+		put(job, "env", *variable);
+	for (size_t i = 0; i < options->out.count; i++)
+		put(job, "out", options->out.v[i]);
+	if (options->out_all)
+		put(job, "all", "1");
+	free(cwd);
+}
+
+static void add_modules(struct initramfs *archive, const char *kernel)
+{
+	initramfs_add_folder(archive, "modules");
+	for (unsigned int i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
+		const char *path = text("%s/modules/kernel/%s.ko", kernel, modules[i]);
+
+		if (file_exists(path))
+			initramfs_add_file(archive, text("modules/%02u.ko", i), 0644, path);
+	}
+}
+
+void job_write(const struct perf_options *options, char *const *argv, const char *release,
+	       const char *path)
+{
+	static const char *const folders[] = { "dev",  "proc",	"sys",	  "lower",
+					       "new", "scratch", "out" };
+	const char *kernel = text("%s/%s", paths_get()->kernel, options->kernel);
+	struct initramfs archive;
+	char *data = NULL;
+	size_t size = 0;
+	FILE *job = open_memstream(&data, &size);
+
+	if (!job)
+		fail("out of memory");
+	put_job(job, options, argv, release);
+	fclose(job);
+	initramfs_open(&archive, path);
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+		initramfs_add_folder(&archive, folders[i]);
+	initramfs_add_file(&archive, "init", 0755,
+			   text("%s/tools/init/vpmu-init", paths_get()->build));
+	add_modules(&archive, kernel);
+	initramfs_add(&archive, "job", 0600, data, size);
+	initramfs_close(&archive);
+	free(data);
+}
+
+static void add_pair(struct args *words, const char *option, const char *value)
+{
+	args_add(words, option);
+	args_add(words, value);
+}
+
+/* QEMU splits option values at single commas. */
+static const char *comma_safe(const char *path)
+{
+	char *safe = text("%s%s", path, path);
+	char *to = safe;
+
+	for (; *path; path++) {
+		*to++ = *path;
+		if (*path == ',')
+			*to++ = ',';
+	}
+	*to = '\0';
+	return safe;
+}
+
+static void add_files(struct args *words, const struct perf_options *options,
+		      const struct scratch *scratch)
+{
+	add_pair(words, "-fsdev",
+		 "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap");
+	add_pair(words, "-device", "virtio-9p-pci,fsdev=root,mount_tag=root");
+	if (!options->out.count && !options->out_all)
+		return;
+	add_pair(words, "-fsdev",
+		 text("local,id=out,path=%s,security_model=none", comma_safe(scratch->out)));
+	add_pair(words, "-device", "virtio-9p-pci,fsdev=out,mount_tag=out");
+}
+
+static void find_words(struct args *words, const struct perf_options *options)
+{
+	struct qemu qemu;
+	const char *error = qemu_find(options->qemu, &qemu);
+	const char *plugin = options->pmu.plugin ? options->pmu.plugin : paths_get()->plugin;
+
+	if (error)
+		fail("%s", error);
+	if (!file_exists(plugin))
+		fail("%s: no such file", plugin);
+	args_add_all(words, qemu.argv.v);
+	add_pair(words, "-plugin", pmu_plugin_argument(&options->pmu));
+}
+
+static void build_words(struct args *words, const struct perf_options *options,
+			const struct scratch *scratch, int port)
+{
+	const char *kernel = text("%s/%s", paths_get()->kernel, options->kernel);
+
+	find_words(words, options);
+	add_pair(words, "-machine", "q35");
+	add_pair(words, "-accel", "tcg");
+	add_pair(words, "-cpu", "Skylake-Server");
+	add_pair(words, "-smp", options->cpus);
+	add_pair(words, "-m", options->memory);
+	args_add(words, "-nodefaults");
+	args_add(words, "-no-user-config");
+	args_add(words, "-no-reboot");
+	add_pair(words, "-display", "none");
+	/* The ELF kernel is entered by PVH: nothing is left to unpack in the guest. */
+	add_pair(words, "-kernel", text("%s/vmlinux", kernel));
+	add_pair(words, "-initrd", scratch->initramfs);
+	add_pair(words, "-append",
+		 text("%s %s %s", kernel_parameters,
+		      options->console ? "loglevel=7" : "quiet loglevel=1",
+		      options->append ? options->append : ""));
+	add_pair(words, "-chardev", text("file,id=console,path=%s", comma_safe(scratch->console)));
+	add_pair(words, "-serial", "chardev:console");
+	add_pair(words, "-chardev", text("socket,id=port,fd=%d", port));
+	add_pair(words, "-device", "virtio-serial-pci,max_ports=2");
+	add_pair(words, "-device", "virtserialport,chardev=port,nr=1");
+	add_files(words, options, scratch);
+}
+
+_Noreturn static void become_qemu(char **argv, const sigset_t *before, int log, pid_t parent)
+{
+	sigprocmask(SIG_SETMASK, before, NULL);
+	/* What the terminal sends is for vpmu alone: it ends the guest in order. */
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(EXIT_REFUSED);
+	dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
+	dup2(log, STDOUT_FILENO);
+	dup2(log, STDERR_FILENO);
+	execv(argv[0], argv);
+	warn("%s: %s", argv[0], strerror(errno));
+	_exit(EXIT_REFUSED);
+}
+
+pid_t perf_guest_start(const struct perf_options *options, const struct scratch *scratch,
+		  const sigset_t *before, int *streams)
+{
+	struct args words = { 0 };
+	pid_t parent = getpid(), pid;
+	int pair[2];
+	int log = open(scratch->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	if (log < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+		fail("the guest's streams: %s", strerror(errno));
+	fcntl(pair[0], F_SETFD, FD_CLOEXEC);
+	build_words(&words, options, scratch, pair[1]);
+	pid = fork();
+	if (pid < 0)
+		fail("cannot fork: %s", strerror(errno));
+	if (!pid)
+		become_qemu(words.v, before, log, parent);
+	close(pair[1]);
+	close(log);
+	*streams = pair[0];
+	return pid;
+}
+
+/* QEMU ends in order at SIGTERM, with the plugin's last word in the report. */
+void perf_guest_end(pid_t pid)
+{
+	const struct timespec tick = { .tv_nsec = 5000000 };
+
+	kill(pid, SIGTERM);
+	for (int i = 0; i < 2000; i++) {
+		if (waitpid(pid, NULL, WNOHANG))
+			return;
+		nanosleep(&tick, NULL);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The PMU options that subcommands share, the plugin argument they become, and
+ * the plugin's report read back.
+ */
+#ifndef VPMU_TOOLS_PMU_H
+#define VPMU_TOOLS_PMU_H
+
+#include "util.h"
+
+struct pmu_options {
+	const char *pmu;    /* "off", "intel-v2" to "intel-v5" */
+	const char *cpi;    /* cycles per instruction; decimal, checked */
+	const char *report; /* the plugin's report; NULL: none */
+	const char *plugin; /* its file; NULL: the build's own */
+};
+
+#define PMU_OPTIONS_DEFAULT                                                                        \
+	{                                                                                          \
+		.pmu = "intel-v4", .cpi = "1"                                                      \
+	}
+
+/*
+ * If argv[*i] is one of --pmu, --cpi, --report, --plugin (as two words or with
+ * "="), take it with its value, leave *i at its last word and return true.
+ * Fails with one line if the value is missing or no good.
+ */
+bool pmu_option(struct pmu_options *options, char **argv, int *i);
+
+/* The words "file=...,pmu=..." for QEMU's -plugin; commas in paths are doubled. */
+char *pmu_plugin_argument(const struct pmu_options *options);
+
+/* The Intel architectural version of a PMU name, 0 for "off". */
+unsigned int pmu_version(const char *pmu);
+
+/*
+ * One line on stderr for each encoding that the report at fd calls uncounted,
+ * with the event's name if it is known. Returns how many there were.
+ */
+unsigned int pmu_print_uncounted(int fd);
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * vpmu run: start a QEMU, as its own command line says, with the PMU attached.
+ */
+#define _GNU_SOURCE
+#include "commands.h"
+#include "pmu.h"
+#include "qemu.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+const char run_usage[] =
+	"usage: vpmu run [options] -- QEMU [QEMU's arguments]\n"
+	"\n"
+	"Starts QEMU with a PMU in its guest. QEMU is a path; or a name that is looked up\n"
+	"on PATH, then in the QEMU that `make setup' has unpacked. It must be 11.1 or newer\n"
+	"and have plugins. The guest's CPU must be an Intel model (-cpu Skylake-Server).\n"
+	"pmu=off in QEMU's -cpu argument switches the PMU off.\n"
+	"\n"
+	"  --pmu PMU      off, intel-v2, intel-v3, intel-v4 or intel-v5: the guest's PMU, by\n"
+	"                 its architectural version (default: intel-v4)\n"
+	"  --cpi N        cycles per instruction, 1 to 1000 (default: 1)\n"
+	"  --report FILE  append the plugin's report to FILE instead of printing what was\n"
+	"                 programmed and not counted at the end\n"
+	"  --plugin FILE  the plugin (default: the one of this build)\n"
+	"  --help         this text\n"
+	"\n"
+	"The exit status is QEMU's; 128 + N if signal N ended it; 2 if it was not started.\n";
+
+/* Its place in memory is the only one: nothing is left behind, however a run ends. */
+static int own_report(struct pmu_options *options)
+{
+	int fd;
+
+	if (options->report)
+		return -1;
+	fd = memfd_create("vpmu-report", 0);
+	if (fd < 0)
+		fail("no memory for the report: %s", strerror(errno));
+	options->report = text("/proc/self/fd/%d", fd);
+	return fd;
+}
+
+static void check_report(const char *report)
+{
+	int fd = open(report, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+
+	if (fd < 0)
+		fail("%s: %s", report, strerror(errno));
+	close(fd);
+}
+
+static int start_and_wait(char *const *argv)
+{
+	siginfo_t signal;
+	sigset_t set, before;
+	pid_t parent = getpid();
+	pid_t pid;
+	int how;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, &before);
+	pid = fork();
+	if (pid < 0)
+		fail("QEMU cannot be started: %s", strerror(errno));
+	if (!pid) {
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		if (getppid() != parent)
+			_exit(EXIT_REFUSED);
+		execv(argv[0], argv);
+		warn("%s: %s", argv[0], strerror(errno));
+		_exit(EXIT_REFUSED);
+	}
+	while (waitpid(pid, &how, WNOHANG) != pid) {
+		int number = sigwaitinfo(&set, &signal);
+
+		/* What the terminal sends, it has sent to QEMU as well. */
+		if (number > 0 && number != SIGCHLD && signal.si_code <= 0)
+			kill(pid, number);
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return WIFSIGNALED(how) ? 128 + WTERMSIG(how) : WEXITSTATUS(how);
+}
+
+/* Read the options up to "--" or the first word that is none; where QEMU is. */
+static int parse(struct pmu_options *options, char **argv)
+{
+	int i = 1;
+
+	for (; argv[i]; i++) {
+		if (!strcmp(argv[i], "--"))
+			return i + 1;
+		if (!strcmp(argv[i], "--help")) {
+			fputs(run_usage, stdout);
+			return 0;
+		}
+		if (argv[i][0] != '-')
+			return i;
+		if (!pmu_option(options, argv, &i))
+			fail("run: unknown option `%s'; there are --pmu, --cpi, --report, --plugin "
+			     "and --help (QEMU and its options come after --)",
+			     argv[i]);
+	}
+	return i;
+}
+
+int command_run(int argc, char **argv)
+{
+	struct pmu_options options = PMU_OPTIONS_DEFAULT;
+	struct args words = { 0 };
+	struct qemu qemu;
+	const char *error;
+	bool off;
+	int at, report, status;
+
+	(void)argc;
+	at = parse(&options, argv);
+	if (!at)
+		return 0;
+	if (!argv[at])
+		fail("run: which QEMU? For example: vpmu run -- qemu-system-x86_64 "
+		     "-cpu Skylake-Server ...");
+	error = qemu_find(argv[at], &qemu);
+	if (!error)
+		error = qemu_check_arguments(qemu.path, argv + at + 1, pmu_version(options.pmu) > 0,
+					     &off);
+	if (error)
+		fail("%s", error);
+	if (off)
+		options.pmu = "off";
+	if (options.report)
+		check_report(options.report);
+	if (!file_exists(options.plugin ? options.plugin : paths_get()->plugin))
+		fail("%s: no such file", options.plugin ? options.plugin : paths_get()->plugin);
+	report = own_report(&options);
+	args_add_all(&words, qemu.argv.v);
+	args_add(&words, "-plugin");
+	args_add(&words, pmu_plugin_argument(&options));
+	args_add_all(&words, argv + at + 1);
+	status = start_and_wait(words.v);
+	if (report >= 0)
+		pmu_print_uncounted(report);
+	return status;
+}
