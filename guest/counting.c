@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Counts of known code, exactly: instructions, cycles, branches, loads and
+ * stores, by privilege level, however the counter is switched on and off, and
+ * read in the middle. One cycle is one instruction (cpi=1).
+ */
+#include "pmu.h"
+
+typedef void sequence(void *);
+sequence seq_empty, seq_nops, seq_long, seq_loop, seq_loop_instruction, seq_branches, seq_loads,
+	seq_stores, seq_memory, seq_repeat, seq_devices, seq_odd, seq_far, seq_self_modifying,
+	seq_reads, seq_fault, seq_toggle;
+
+/* What a sequence holds, its RET and the call to it included. */
+struct known {
+	const char *name;
+	sequence *function;
+	unsigned int instructions, branches, conditional, calls, returns, loads, stores;
+};
+
+static const struct known sequences[] = {
+	{ "an empty function", seq_empty, 2, 2, 0, 1, 1, 1, 1 },
+	{ "straight code", seq_nops, 102, 2, 0, 1, 1, 1, 1 },
+	{ "several pages of straight code", seq_long, 3002, 2, 0, 1, 1, 1, 1 },
+	{ "a loop", seq_loop, 2003, 1002, 1000, 1, 1, 1, 1 },
+	{ "LOOP and JRCXZ", seq_loop_instruction, 54, 53, 51, 1, 1, 1, 1 },
+	{ "branches of all kinds", seq_branches, 16, 13, 2, 4, 4, 4, 4 },
+	{ "loads", seq_loads, 12, 2, 0, 1, 1, 11, 1 },
+	{ "stores", seq_stores, 12, 2, 0, 1, 1, 1, 11 },
+	{ "PUSH, POP, INC of memory, and LEA", seq_memory, 42, 2, 0, 1, 1, 21, 21 },
+	{ "device registers", seq_devices, 33, 2, 0, 1, 1, 6, 1 },
+};
+
+/* Instructions and branches only: what such code loads and stores is its own affair. */
+static const struct known odd_sequences[] = {
+	{ "REP MOVSB and REP STOSB", seq_repeat, 9, 2, 0, 0, 0, 0, 0 },
+	{ "privileged, locked and serializing instructions", seq_odd, 17, 2, 0, 0, 0, 0, 0 },
+	{ "a far return", seq_far, 7, 3, 0, 0, 0, 0, 0 },
+	{ "code that changes itself", seq_self_modifying, 10, 2, 0, 0, 0, 0, 0 },
+};
+
+/* What measured_call adds to the sequence and its call: three moves and WRMSR. */
+#define AROUND (MEASURE_INSTRUCTIONS - 1)
+
+static uint64_t data[64];
+
+static void measure(const struct known *known)
+{
+	for (unsigned int i = 0; i < pmu.general; i++)
+		counter_write(i, 0);
+	for (unsigned int i = 0; i < pmu.fixed; i++)
+		counter_write(32 + i, 0);
+	measure_all(known->function, data);
+}
+
+static void program_all(const enum event events[4])
+{
+	for (unsigned int i = 0; i < 4; i++)
+		counter_program(i, events[i], SEL_ALL);
+	for (unsigned int i = 0; i < pmu.fixed; i++)
+		counter_program(32 + i, 0, SEL_ALL);
+}
+
+/* A second run finds the code translated already, and must count the same. */
+#define RUNS 3
+
+static void show(const char *what, uint64_t got, uint64_t wanted)
+{
+	if (got != wanted)
+		print("# %s: got %lu, wanted %lu\n", what, got, wanted);
+}
+
+static void test_instructions(const struct known *known)
+{
+	static const enum event events[] = { EVENT_INSTRUCTIONS, EVENT_CYCLES, EVENT_REF_CYCLES,
+					     EVENT_BRANCHES };
+	uint64_t wanted = known->instructions + AROUND;
+	bool general = true, cycles = true, fixed = true, branches = true;
+
+	program_all(events);
+	for (unsigned int run = 0; run < RUNS; run++) {
+		measure(known);
+		general = general && counter_read(0) == wanted;
+		cycles = cycles && counter_read(1) == wanted && counter_read(2) == wanted;
+		branches = branches && counter_read(3) == known->branches;
+		for (unsigned int i = 0; i < pmu.fixed; i++)
+			fixed = fixed && counter_read(32 + i) == wanted;
+		show("instructions", counter_read(0), wanted);
+		show("branches", counter_read(3), known->branches);
+	}
+	ok(general, "instructions of %s are counted exactly by a general counter", known->name);
+	ok(fixed, "and by the fixed ones");
+	ok(cycles, "and so are cycles and reference cycles");
+	ok(branches, "branches of %s are counted exactly", known->name);
+}
+
+static void test_branch_kinds(const struct known *known)
+{
+	static const enum event events[] = { EVENT_SKYLAKE_CONDITIONAL, EVENT_SKYLAKE_CALLS,
+					     EVENT_SKYLAKE_RETURNS, EVENT_SKYLAKE_ALL_BRANCHES };
+	bool same = true;
+
+	program_all(events);
+	for (unsigned int run = 0; run < RUNS; run++) {
+		measure(known);
+		same = same && counter_read(0) == known->conditional &&
+		       counter_read(1) == known->calls && counter_read(2) == known->returns &&
+		       counter_read(3) == known->branches;
+		show("conditional", counter_read(0), known->conditional);
+		show("calls", counter_read(1), known->calls);
+		show("returns", counter_read(2), known->returns);
+		show("all branches", counter_read(3), known->branches);
+	}
+	ok(same, "conditional branches, calls and returns of %s are counted exactly", known->name);
+}
+
+static void test_memory(const struct known *known)
+{
+	static const enum event events[] = { EVENT_SKYLAKE_LOADS, EVENT_SKYLAKE_STORES,
+					     EVENT_INSTRUCTIONS, EVENT_CYCLES };
+	bool same = true;
+
+	program_all(events);
+	for (unsigned int run = 0; run < RUNS; run++) {
+		measure(known);
+		same = same && counter_read(0) == known->loads && counter_read(1) == known->stores;
+		show("loads", counter_read(0), known->loads);
+		show("stores", counter_read(1), known->stores);
+	}
+	ok(same, "instructions of %s that load and that store are counted exactly", known->name);
+}
+
+static void test_switches(void)
+{
+	struct measure measure = { .function = seq_nops };
+	uint64_t wanted = 102 + AROUND;
+
+	pmu_clear();
+	wrmsr(MSR_GLOBAL_CTRL, pmu_all());
+	for (unsigned int i = 0; i < pmu.general; i++) {
+		measure.msr = MSR_PERFEVTSEL0 + i;
+		measure.enable = EVENT_INSTRUCTIONS | SEL_ALL;
+		measure.disable = EVENT_INSTRUCTIONS;
+		measured_call(&measure);
+		is(counter_read(i), wanted, "general counter %u switched by its PERFEVTSEL", i);
+	}
+	for (unsigned int i = 0; i < pmu.fixed; i++) {
+		measure.msr = MSR_FIXED_CTR_CTRL;
+		measure.enable = FIXED_FIELD(i, FIXED_ALL);
+		measure.disable = 0;
+		measured_call(&measure);
+		is(counter_read(32 + i), wanted, "fixed counter %u switched by FIXED_CTR_CTRL", i);
+	}
+	if (pmu.version >= 4) {
+		wrmsr(MSR_PERFEVTSEL0, EVENT_INSTRUCTIONS | SEL_ALL);
+		wrmsr(MSR_GLOBAL_STATUS_SET, STATUS_CTR_FRZ);
+		counter_write(0, 0);
+		seq_nops(NULL);
+		is(counter_read(0), 0, "nothing is counted while GLOBAL_STATUS.CTR_FRZ is set");
+	}
+}
+
+static void test_toggle(void)
+{
+	uint32_t enable = (uint32_t)pmu_general_mask();
+
+	pmu_clear();
+	counter_program(0, EVENT_INSTRUCTIONS, SEL_ALL);
+	for (unsigned int run = 0; run < RUNS; run++) {
+		counter_write(0, 0);
+		measure_all(seq_toggle, &enable);
+		if (counter_read(0) != 1 + 15 + 11 + AROUND)
+			break;
+	}
+	is(counter_read(0), 1 + 15 + 11 + AROUND,
+	   "a counter stopped and started again misses just what runs between");
+}
+
+static void test_continues(void)
+{
+	pmu_clear();
+	counter_program(0, EVENT_INSTRUCTIONS, SEL_ALL);
+	counter_write(0, 1000);
+	measure_all(seq_nops, NULL);
+	measure_all(seq_nops, NULL);
+	is(counter_read(0), 1000 + 2 * (102 + AROUND), "a counter goes on from its value");
+	wrmsr(MSR_PERFEVTSEL0, EVENT_INSTRUCTIONS | SEL_EN);
+	measure_all(seq_nops, NULL);
+	is(counter_read(0), 1000 + 2 * (102 + AROUND), "without USR and OS it stands still");
+	counter_program(0, EVENT_BRANCH_MISSES, SEL_ALL);
+	counter_program(1, EVENT_LLC_MISSES, SEL_ALL);
+	counter_program(2, EVENT_LLC_REFERENCES, SEL_ALL);
+	counter_write(0, 0);
+	measure_all(seq_loop, NULL);
+	ok(!counter_read(0) && !counter_read(1) && !counter_read(2),
+	   "an event that is not advertised counts nothing");
+}
+
+static void test_reads(unsigned int counter, const char *name)
+{
+	struct {
+		uint32_t msr, index, seen[6];
+	} reads = { .index = counter_index(counter) };
+	static const uint32_t wanted[] = { 9, 13, 15, 20, 24, 27 };
+	bool same = true;
+
+	reads.msr = counter < 32 ? MSR_PMC0 + counter : MSR_FIXED_CTR0 + counter - 32;
+	pmu_clear();
+	counter_program(counter, EVENT_INSTRUCTIONS, SEL_ALL);
+	for (unsigned int run = 0; run < RUNS; run++) {
+		counter_write(counter, 0);
+		measure_all(seq_reads, &reads);
+		for (unsigned int i = 0; i < ARRAY_SIZE(wanted); i++) {
+			same = same && reads.seen[i] == wanted[i];
+			show("a read in the middle", reads.seen[i], wanted[i]);
+		}
+	}
+	ok(same, "RDMSR and RDPMC in straight code read what %s counted before them", name);
+	is(counter_read(counter), 30 + AROUND, "and are counted themselves");
+}
+
+static void test_masks(void)
+{
+	static const struct {
+		uint64_t flags;
+		unsigned int per_instruction;
+		const char *sentence;
+	} masks[] = {
+		{ SEL_CMASK(1), 1, "cmask=1 counts cycles in which an instruction retires" },
+		{ SEL_CMASK(2), 0, "cmask=2 counts nothing: one instruction is one cycle" },
+		{ SEL_CMASK(16) | SEL_INV, 1, "cmask=16 inverted counts all cycles" },
+		{ SEL_CMASK(1) | SEL_INV, 0, "cmask=1 inverted counts nothing" },
+		{ SEL_INV, 1, "without a cmask there is nothing to invert" },
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(masks); i++) {
+		pmu_clear();
+		counter_program(0, EVENT_INSTRUCTIONS, SEL_ALL | masks[i].flags);
+		measure_all(seq_nops, NULL);
+		is(counter_read(0), masks[i].per_instruction * (102 + AROUND), "%s",
+		   masks[i].sentence);
+	}
+	pmu_clear();
+	counter_program(0, EVENT_BRANCHES, SEL_ALL | SEL_CMASK(1));
+	counter_program(1, EVENT_BRANCHES, SEL_ALL | SEL_CMASK(1) | SEL_INV);
+	measure_all(seq_loop, NULL);
+	is(counter_read(0), 1002, "cmask=1 counts cycles in which a branch retires");
+	is(counter_read(1), 2003 + AROUND - 1002, "and inverted those in which none does");
+}
+
+static uint64_t user_sequence(void *function)
+{
+	((sequence *)function)(data);
+	return 0;
+}
+
+static void run_in_user(void *function)
+{
+	user_call(user_sequence, function);
+}
+
+struct levels {
+	uint64_t user, kernel, both, fixed_user, fixed_kernel;
+};
+
+static struct levels measure_levels(sequence *function)
+{
+	pmu_clear();
+	counter_program(0, EVENT_INSTRUCTIONS, SEL_EN | SEL_USR);
+	counter_program(1, EVENT_INSTRUCTIONS, SEL_EN | SEL_OS);
+	counter_program(2, EVENT_INSTRUCTIONS, SEL_ALL);
+	counter_program(32, EVENT_INSTRUCTIONS, SEL_EN | SEL_USR);
+	counter_program(33, EVENT_CYCLES, SEL_EN | SEL_OS);
+	measure_all(run_in_user, (void *)(uintptr_t)function);
+	return (struct levels){ counter_read(0), counter_read(1), counter_read(2),
+				counter_read(32), counter_read(33) };
+}
+
+static void test_levels(void)
+{
+	struct levels warm = measure_levels(seq_empty), base = measure_levels(seq_empty);
+	struct levels nops = measure_levels(seq_nops), loop = measure_levels(seq_loop);
+	struct levels fault;
+
+	ok(warm.user == base.user && warm.kernel == base.kernel,
+	   "the way to ring 3 and back counts the same each time");
+	is(nops.user - base.user, 100, "USR counts code in ring 3 exactly");
+	is(loop.user - base.user, 2001, "also a loop");
+	is(nops.kernel - base.kernel, 0, "OS does not count code in ring 3");
+	is(nops.user + nops.kernel, nops.both, "USR and OS together are both");
+	ok(nops.fixed_user == nops.user && nops.fixed_kernel == nops.kernel,
+	   "fixed counters filter alike");
+	fault = measure_levels(seq_fault);
+	is(fault.user - base.user, 4, "an instruction that faults is not counted");
+	is(fault.user + fault.kernel, fault.both, "and its handler is, once");
+	fault = measure_levels(seq_fault);
+	is(fault.user - base.user, 4, "nor when it faults again");
+	pmu_clear();
+	counter_program(0, EVENT_INSTRUCTIONS, SEL_EN | SEL_USR);
+	counter_program(1, EVENT_BRANCHES, SEL_EN | SEL_USR);
+	measure_all(seq_loop, NULL);
+	ok(!counter_read(0) && !counter_read(1), "USR does not count code in ring 0");
+}
+
+void test_main(void)
+{
+	pmu_need();
+	pmu_clear();
+	for (unsigned int i = 0; i < ARRAY_SIZE(sequences); i++) {
+		test_instructions(&sequences[i]);
+		test_branch_kinds(&sequences[i]);
+		test_memory(&sequences[i]);
+	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(odd_sequences); i++)
+		test_instructions(&odd_sequences[i]);
+	test_switches();
+	test_toggle();
+	test_continues();
+	test_reads(0, "a general counter");
+	test_reads(pmu.general - 1, "the last general counter");
+	test_reads(32, "a fixed counter");
+	test_masks();
+	test_levels();
+	is(this_cpu()->traps[VECTOR_UD], 2, "no #UD has been seen but those that were asked for");
+}

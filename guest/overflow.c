@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Overflow: where it happens, what it leaves in the status, and the interrupt
+ * through LVTPC: masked, as a vector, as an NMI, in both of the APIC's modes;
+ * freezing; and sampling. SDM vol. 3, "Performance Monitoring".
+ */
+#include "pmu.h"
+
+#define VECTOR_PMI   0x50
+#define WORK	     (102 + MEASURE_INSTRUCTIONS - 1) /* short_work, measured */
+#define SLED_DEPTH   500
+/* No promise of real processors; but beyond this a profile would be of no use. */
+#define MOST_SKID    600
+
+extern void sled(void *), short_work(void *), long_work(void *);
+extern const char sled_begin[];
+
+/* What the handler saw, and what it is to do. */
+static struct {
+	volatile unsigned int count;
+	uint64_t rip, status, global_ctrl, value;
+	uint32_t lvtpc;
+	bool acknowledge; /* clear the status and unmask */
+	unsigned int sampled;
+	uint64_t period; /* of the counter sampled; 0: do not reload */
+} pmi;
+
+static uint32_t lvtpc_wanted;
+
+static void on_pmi(struct frame *frame)
+{
+	pmi.status = rdmsr(MSR_GLOBAL_STATUS);
+	pmi.global_ctrl = rdmsr(MSR_GLOBAL_CTRL);
+	pmi.lvtpc = apic_read(APIC_LVTPC);
+	pmi.rip = frame->rip;
+	pmi.value = counter_read(pmi.sampled);
+	pmi.count++;
+	if (pmi.period)
+		counter_write(pmi.sampled, pmi.value - pmi.period);
+	if (pmi.acknowledge) {
+		wrmsr(MSR_GLOBAL_OVF_CTRL, pmi.status & (pmu_all() | STATUS_CTR_FRZ));
+		apic_write(APIC_LVTPC, lvtpc_wanted);
+	}
+	if (frame->vector == VECTOR_PMI)
+		apic_write(APIC_EOI, 0);
+}
+
+static void set_lvtpc(uint32_t value)
+{
+	lvtpc_wanted = value;
+	apic_write(APIC_LVTPC, value);
+}
+
+static void start_over(uint32_t lvtpc)
+{
+	pmu_clear();
+	memset(&pmi, 0, sizeof(pmi));
+	pmi.acknowledge = true;
+	set_lvtpc(lvtpc);
+}
+
+static void arm(unsigned int counter, uint64_t distance, uint64_t flags)
+{
+	counter_program(counter, EVENT_INSTRUCTIONS, flags);
+	counter_write(counter, 0 - distance);
+}
+
+static void test_exact_value(unsigned int counter, const char *name)
+{
+	uint64_t bit = 1ull << counter;
+
+	start_over(LVT_MASKED);
+	arm(counter, WORK + 1, SEL_ALL);
+	measure_all(short_work, NULL);
+	ok(counter_read(counter) == pmu_value_mask() && !rdmsr(MSR_GLOBAL_STATUS),
+	   "%s one short of its overflow holds all ones and has not overflowed", name);
+	arm(counter, WORK, SEL_ALL);
+	measure_all(short_work, NULL);
+	is(counter_read(counter), 0, "%s overflows to zero at the exact instruction", name);
+	is(rdmsr(MSR_GLOBAL_STATUS), bit, "its status bit is set");
+	measure_all(short_work, NULL);
+	is(counter_read(counter), WORK, "it counts on from zero");
+	is(rdmsr(MSR_GLOBAL_STATUS), bit, "the status bit stays");
+	wrmsr(MSR_GLOBAL_OVF_CTRL, pmu_all() & ~bit);
+	is(rdmsr(MSR_GLOBAL_STATUS), bit, "clearing other bits leaves it");
+	wrmsr(MSR_GLOBAL_OVF_CTRL, bit);
+	is(rdmsr(MSR_GLOBAL_STATUS), 0, "GLOBAL_OVF_CTRL clears it");
+	arm(counter, 50, SEL_ALL);
+	measure_all(short_work, NULL);
+	is(counter_read(counter), WORK - 50, "an overflow in the middle leaves the exact value");
+}
+
+static void test_masked(const char *mode)
+{
+	start_over(LVT_MASKED | VECTOR_PMI);
+	arm(0, 50, SEL_ALL | SEL_INT);
+	interrupts_on();
+	measure_all(sled, NULL);
+	is(pmi.count, 0, "a masked LVTPC lets no PMI through (%s)", mode);
+	is(rdmsr(MSR_GLOBAL_STATUS), 1, "and the status shows the overflow (%s)", mode);
+	set_lvtpc(VECTOR_PMI);
+	sled(NULL);
+	interrupts_off();
+	is(pmi.count, 0, "unmasking it does not bring the PMI back (%s)", mode);
+}
+
+static void test_without_int(const char *mode)
+{
+	start_over(LVT_NMI);
+	arm(0, 50, SEL_ALL);
+	arm(32, 50, SEL_ALL);
+	measure_all(sled, NULL);
+	is(pmi.count, 0, "a counter without its interrupt bit gives no PMI (%s)", mode);
+	is(rdmsr(MSR_GLOBAL_STATUS), 1 | FIXED_BIT(0), "but its status bits (%s)", mode);
+}
+
+static void check_pmi(uint64_t status, uint32_t lvtpc, const char *kind, const char *mode)
+{
+	int64_t skid = (int64_t)(pmi.rip - (uintptr_t)sled_begin) - (SLED_DEPTH - 1);
+
+	is(pmi.count, 1, "one overflow is one PMI as %s (%s)", kind, mode);
+	is(pmi.status, status, "its handler sees the counter's status bit (%s)", mode);
+	is(pmi.lvtpc, lvtpc | LVT_MASKED, "and LVTPC masked by the delivery (%s)", mode);
+	ok(skid >= 0 && skid <= MOST_SKID, "it comes soon after the overflow (%s)", mode);
+	print("# skid: %ld instructions\n", (long)skid);
+}
+
+static void test_delivery(const char *mode)
+{
+	start_over(VECTOR_PMI);
+	arm(0, SLED_DEPTH, SEL_ALL | SEL_INT);
+	interrupts_on();
+	measure_all(sled, NULL);
+	interrupts_off();
+	check_pmi(1, VECTOR_PMI, "a vector", mode);
+	is(rdmsr(MSR_GLOBAL_STATUS), 0, "the handler's GLOBAL_OVF_CTRL has cleared it (%s)", mode);
+
+	start_over(LVT_NMI);
+	arm(pmu.general - 1, SLED_DEPTH, SEL_ALL | SEL_INT);
+	measure_all(sled, NULL);
+	check_pmi(1ull << (pmu.general - 1), LVT_NMI, "an NMI with interrupts off", mode);
+
+	start_over(LVT_NMI);
+	arm(33, SLED_DEPTH, SEL_ALL | SEL_INT);
+	measure_all(sled, NULL);
+	check_pmi(FIXED_BIT(1), LVT_NMI, "a fixed counter's NMI", mode);
+
+	start_over(VECTOR_PMI);
+	arm(0, SLED_DEPTH, SEL_ALL | SEL_INT);
+	measure_all(sled, NULL);
+	is(pmi.count, 0, "with interrupts off a vector waits (%s)", mode);
+	interrupts_on();
+	sled(NULL);
+	interrupts_off();
+	is(pmi.count, 1, "and comes when they are on (%s)", mode);
+}
+
+/* The first PMI masks LVTPC; until the handler unmasks it there is no other. */
+static void test_stays_masked(const char *mode)
+{
+	start_over(LVT_NMI);
+	pmi.acknowledge = false;
+	arm(0, 100, SEL_ALL | SEL_INT);
+	arm(1, 2000, SEL_ALL | SEL_INT);
+	measure_all(sled, NULL);
+	is(pmi.count, 1, "LVTPC left masked lets one PMI through (%s)", mode);
+	is(rdmsr(MSR_GLOBAL_STATUS), 3, "and both overflows are in the status (%s)", mode);
+	ok(apic_read(APIC_LVTPC) & LVT_MASKED, "LVTPC stays masked (%s)", mode);
+}
+
+static void test_together(const char *mode)
+{
+	uint64_t general = 0;
+
+	start_over(LVT_NMI);
+	pmi.acknowledge = false;
+	for (unsigned int i = 0; i < pmu.general; i++)
+		arm(i, 50 + i, SEL_ALL | SEL_INT);
+	for (unsigned int i = 0; i < pmu.fixed; i++)
+		arm(32 + i, 60, SEL_ALL | SEL_INT);
+	measure_all(short_work, NULL);
+	for (unsigned int i = 0; i < pmu.general; i++)
+		general += pmi.count == 0 && counter_read(i) != WORK - 50 - i;
+	is(rdmsr(MSR_GLOBAL_STATUS), pmu_all(), "all counters can overflow at once (%s)", mode);
+	is(general, 0, "each at its own instruction (%s)", mode);
+	is(pmi.count, 1, "and that is one PMI (%s)", mode);
+}
+
+static void test_freeze(void)
+{
+	uint64_t frozen;
+
+	start_over(LVT_NMI);
+	pmi.acknowledge = false;
+	wrmsr(MSR_DEBUGCTL, DEBUGCTL_FREEZE_PERFMON_ON_PMI);
+	arm(0, 100, SEL_ALL | SEL_INT);
+	arm(32, 100000, SEL_ALL);
+	wrmsr(MSR_GLOBAL_CTRL, pmu_all());
+	sled(NULL);
+	frozen = counter_read(32);
+	sled(NULL);
+	is(counter_read(32), frozen, "with freeze-on-PMI all counters stand still after the PMI");
+	is(pmi.value, counter_read(0), "so they do in its handler");
+	is(pmi.count, 1, "there is one PMI");
+	if (pmu.version < 4) {
+		is(pmi.global_ctrl, 0, "before version 4 freezing clears GLOBAL_CTRL");
+		is(pmi.status, 1, "and the status shows just the overflow");
+	} else {
+		is(pmi.global_ctrl, pmu_all(), "freezing leaves GLOBAL_CTRL");
+		is(pmi.status, 1 | STATUS_CTR_FRZ, "and sets CTR_FRZ");
+		wrmsr(MSR_GLOBAL_OVF_CTRL, STATUS_CTR_FRZ);
+		sled(NULL);
+		ok(counter_read(32) > frozen + 4000 || counter_read(32) < frozen,
+		   "clearing CTR_FRZ lets them go on");
+	}
+	pmu_clear();
+
+	start_over(LVT_NMI);
+	wrmsr(MSR_DEBUGCTL, DEBUGCTL_FREEZE_PERFMON_ON_PMI);
+	arm(0, 100, SEL_ALL);
+	wrmsr(MSR_GLOBAL_CTRL, pmu_all());
+	sled(NULL);
+	frozen = counter_read(0);
+	ok(frozen >= 3900 && rdmsr(MSR_GLOBAL_CTRL) == pmu_all(),
+	   "an overflow without a PMI freezes nothing");
+	pmu_clear();
+}
+
+static uint64_t user_work(void *argument)
+{
+	long_work(argument);
+	return 0;
+}
+
+static void work_in_user(void *argument)
+{
+	user_call(user_work, argument);
+}
+
+static void test_sampling(unsigned int counter, uint32_t lvtpc, uint64_t period, const char *name)
+{
+	uint64_t total;
+
+	start_over(LVT_MASKED);
+	counter_program(counter, EVENT_INSTRUCTIONS, SEL_EN | SEL_USR);
+	measure_all(work_in_user, NULL);
+	total = counter_read(counter);
+
+	start_over(lvtpc);
+	pmi.sampled = counter;
+	pmi.period = period;
+	arm(counter, period, SEL_EN | SEL_USR | SEL_INT);
+	/* user_call keeps the interrupt flag. */
+	interrupts_on();
+	measure_all(work_in_user, NULL);
+	interrupts_off();
+	is(pmi.count, total / period, "sampling every %lu instructions with %s gives a PMI each",
+	   period, name);
+	is((counter_read(counter) + period) & pmu_value_mask(), total % period,
+	   "and no count is lost");
+}
+
+static void test_mode(const char *mode)
+{
+	test_masked(mode);
+	test_without_int(mode);
+	test_delivery(mode);
+	test_stays_masked(mode);
+	test_together(mode);
+}
+
+void test_main(void)
+{
+	pmu_need();
+	trap_hook[VECTOR_NMI] = on_pmi;
+	trap_hook[VECTOR_PMI] = on_pmi;
+	test_exact_value(0, "a general counter");
+	test_exact_value(pmu.general - 1, "the last general counter");
+	test_exact_value(32, "the first fixed counter");
+	test_exact_value(32 + pmu.fixed - 1, "the last fixed counter");
+	test_mode("xAPIC");
+	test_freeze();
+	test_sampling(0, LVT_NMI, 1000, "an NMI");
+	test_sampling(1, VECTOR_PMI, 1000, "a vector");
+	test_sampling(32, LVT_NMI, 777, "a fixed counter's NMI");
+	apic_enable_x2();
+	test_mode("x2APIC");
+	test_freeze();
+	test_sampling(0, LVT_NMI, 1000, "an NMI in x2APIC mode");
+	test_sampling(33, VECTOR_PMI, 1001, "a fixed counter's vector in x2APIC mode");
+	is(apic_errors(), 0, "the local APIC has no error");
+	apic_leave_x2();
+	test_sampling(0, LVT_NMI, 1000, "an NMI in xAPIC mode again");
+}

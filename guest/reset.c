@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * INIT leaves a processor's PMU as it is; a machine reset clears it. The guest
+ * boots twice; memory says which time it is. SDM vol. 3, "Processor State
+ * Following Power-up, Reset, or INIT".
+ */
+#include "pmu.h"
+
+#define RESET_CONTROL 0xcf9
+#define MAGIC	      0x7650736574206d75ull
+#define FIXED_SETTING FIXED_FIELD(1, FIXED_USR)
+#define VALUE	      0x1234567890
+
+struct survivor {
+	uint64_t magic;
+	uint32_t verdicts;
+};
+
+struct registers {
+	uint64_t select, control, fixed_control, value, fixed, debugctl, status;
+};
+
+static struct registers read_registers(void)
+{
+	return (struct registers){ rdmsr(MSR_PERFEVTSEL0), rdmsr(MSR_GLOBAL_CTRL),
+				   rdmsr(MSR_FIXED_CTR_CTRL), counter_read(0), counter_read(33),
+				   rdmsr(MSR_DEBUGCTL), rdmsr(MSR_GLOBAL_STATUS) };
+}
+
+static void program(void *unused)
+{
+	(void)unused;
+	pmu_clear();
+	wrmsr(MSR_PERFEVTSEL0, EVENT_INSTRUCTIONS | SEL_EN | SEL_USR);
+	wrmsr(MSR_FIXED_CTR_CTRL, FIXED_SETTING);
+	counter_write(0, VALUE);
+	counter_write(33, VALUE + 1);
+	wrmsr(MSR_GLOBAL_CTRL, pmu_all());
+}
+
+static void look(void *registers)
+{
+	*(struct registers *)registers = read_registers();
+}
+
+static struct registers of_processor(unsigned int index)
+{
+	static struct registers registers;
+
+	if (index == 0)
+		return read_registers();
+	cpu_run(index, look, &registers);
+	cpu_wait(index);
+	return registers;
+}
+
+static void check_reset(unsigned int index)
+{
+	struct registers r = of_processor(index);
+
+	is(r.control, pmu_general_mask(), "RESET gives processor %u its first GLOBAL_CTRL", index);
+	ok(!r.select && !r.fixed_control && !r.value && !r.fixed && !r.debugctl && !r.status,
+	   "and clears all else");
+}
+
+static void test_init(void)
+{
+	struct registers before, after;
+
+	cpu_run(1, program, NULL);
+	cpu_wait(1);
+	before = of_processor(1);
+	cpu_init_sipi(1);
+	while (!cpus[1].online)
+		cpu_relax();
+	after = of_processor(1);
+	ok(before.value == VALUE && before.control == pmu_all(), "processor 1 is programmed");
+	is(after.select, before.select, "INIT keeps PERFEVTSEL");
+	is(after.control, before.control, "INIT keeps GLOBAL_CTRL");
+	is(after.fixed_control, before.fixed_control, "INIT keeps FIXED_CTR_CTRL");
+	is(after.value, before.value, "INIT keeps a general counter");
+	is(after.fixed, before.fixed, "INIT keeps a fixed counter");
+	is(of_processor(0).control, pmu_general_mask(), "and leaves other processors alone");
+}
+
+static _Noreturn void reset_machine(void)
+{
+	outb(RESET_CONTROL, 0x02);
+	outb(RESET_CONTROL, 0x06);
+	for (;;)
+		cpu_relax();
+}
+
+void test_main(void)
+{
+	struct survivor *survivor = (struct survivor *)SURVIVES;
+	unsigned int cpus_count = (unsigned int)option("cpus", 2);
+
+	pmu_need();
+	if (survivor->magic == MAGIC) {
+		survivor->magic = 0;
+		verdicts = survivor->verdicts;
+		ok(cpus_start(cpus_count), "processors start again after the machine's reset");
+		for (unsigned int i = 0; i < cpus_count; i++)
+			check_reset(i);
+		return;
+	}
+	ok(cpus_start(cpus_count), "%u processors start", cpus_count);
+	check_reset(0);
+	test_init();
+	program(NULL);
+	survivor->verdicts = verdicts;
+	survivor->magic = MAGIC;
+	reset_machine();
+}

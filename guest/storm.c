@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * All processors write random values to all PMU registers for a while, with
+ * whatever interrupts come of it, and still get on with their work. Judges no
+ * count.
+ */
+#include "pmu.h"
+
+#define VECTOR_PMI 0x50
+#define TURNS	   200
+
+static struct {
+	volatile uint64_t progress, pmis, faults, writes;
+} seen[MAX_CPUS];
+static volatile bool stop;
+
+static void on_pmi(struct frame *frame)
+{
+	seen[this_cpu()->index].pmis++;
+	/* As a real handler starts; or its own instructions are the next overflow. */
+	wrmsr(MSR_GLOBAL_CTRL, 0);
+	if (frame->vector == VECTOR_PMI)
+		apic_write(APIC_EOI, 0);
+}
+
+static uint64_t next_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state * 0x2545f4914f6cdd1d;
+}
+
+static uint32_t random_msr(uint64_t r)
+{
+	static const uint32_t single[] = { MSR_GLOBAL_CTRL,	MSR_GLOBAL_CTRL,
+					   MSR_FIXED_CTR_CTRL,	MSR_GLOBAL_OVF_CTRL,
+					   MSR_GLOBAL_STATUS,	MSR_GLOBAL_STATUS_SET,
+					   MSR_GLOBAL_INUSE,	MSR_PERF_CAPABILITIES,
+					   MSR_DEBUGCTL };
+	uint32_t i = r >> 8 & 7;
+
+	switch (r & 7) {
+	case 0:
+		return MSR_PMC0 + i;
+	case 1:
+		return MSR_A_PMC0 + i;
+	case 2:
+	case 3:
+		return MSR_PERFEVTSEL0 + i;
+	case 4:
+		return MSR_FIXED_CTR0 + (i & 3);
+	default:
+		return single[(r >> 16) % ARRAY_SIZE(single)];
+	}
+}
+
+/* Values that mean something, or almost, more often than chance would. */
+static uint64_t random_value(uint64_t r, uint64_t *state)
+{
+	static const uint16_t events[] = { EVENT_INSTRUCTIONS, EVENT_CYCLES, EVENT_BRANCHES,
+					   EVENT_SKYLAKE_LOADS, EVENT_SKYLAKE_CALLS };
+	uint64_t value = next_random(state);
+
+	switch (r >> 32 & 7) {
+	case 0:
+		return value;
+	case 1:
+		return value & 0xffffffff;
+	case 2:
+		return value & pmu_all();
+	case 3:
+		return pmu_value_mask() - (value & 0xfff);
+	case 4:
+		return value & 0xbbb;
+	case 5:
+		return pmu_all();
+	default:
+		return events[value % ARRAY_SIZE(events)] | (value & (SEL_ALL | SEL_INT)) | SEL_EN;
+	}
+}
+
+static void random_lvtpc(uint64_t r)
+{
+	static const uint32_t lvtpc[] = { LVT_NMI, VECTOR_PMI, LVT_NMI | LVT_MASKED, VECTOR_PMI };
+
+	apic_write(APIC_LVTPC, lvtpc[r % ARRAY_SIZE(lvtpc)]);
+}
+
+static uint64_t advance(void *argument)
+{
+	volatile uint64_t *progress = argument;
+
+	for (unsigned int i = 0; i < TURNS; i++)
+		*progress += 1;
+	return 0;
+}
+
+static void one_step(unsigned int index, uint64_t *state)
+{
+	uint64_t r = next_random(state), value;
+
+	seen[index].writes++;
+	if (!try_wrmsr(random_msr(r), random_value(r, state)))
+		seen[index].faults++;
+	if (r >> 40 & 1)
+		try_rdmsr(random_msr(next_random(state)), &value);
+	if (r >> 41 & 1)
+		try_rdpmc((uint32_t)(r >> 50 & 15) | (r >> 42 & 1 ? RDPMC_FIXED : 0), &value);
+	if ((r >> 43 & 3) == 0)
+		random_lvtpc(r >> 45);
+	if (r >> 47 & 1)
+		user_call(advance, (void *)&seen[index].progress);
+	else
+		advance((void *)&seen[index].progress);
+}
+
+static void storm(void *unused)
+{
+	unsigned int index = this_cpu()->index;
+	uint64_t state = 0x9e3779b97f4a7c15 * (index + 1);
+
+	(void)unused;
+	interrupts_on();
+	while (!stop)
+		one_step(index, &state);
+	interrupts_off();
+	wrmsr(MSR_GLOBAL_CTRL, 0);
+}
+
+/* The first processor storms too, and looks at the clock between. */
+static void storm_for(unsigned int seconds)
+{
+	uint64_t state = 0x9e3779b97f4a7c15;
+	unsigned int before = clock_seconds(), now;
+
+	interrupts_on();
+	while (seconds) {
+		for (unsigned int i = 0; i < 100; i++)
+			one_step(0, &state);
+		now = clock_seconds();
+		seconds -= now != before;
+		before = now;
+	}
+	interrupts_off();
+	wrmsr(MSR_GLOBAL_CTRL, 0);
+}
+
+static void snapshot(uint64_t progress[MAX_CPUS])
+{
+	for (unsigned int i = 0; i < MAX_CPUS; i++)
+		progress[i] = seen[i].progress;
+}
+
+static void check(unsigned int cpus_count, const uint64_t then[MAX_CPUS], const char *half)
+{
+	bool all = true;
+
+	for (unsigned int i = 0; i < cpus_count; i++)
+		all = all && seen[i].progress > then[i];
+	ok(all, "every processor gets on with its work in the %s half of the storm", half);
+}
+
+void test_main(void)
+{
+	unsigned int cpus_count = (unsigned int)option("cpus", 4);
+	unsigned int seconds = (unsigned int)option("seconds", 5);
+	uint64_t progress[MAX_CPUS] = { 0 }, pmis = 0, faults = 0, writes = 0;
+
+	pmu_need();
+	trap_hook[VECTOR_NMI] = on_pmi;
+	trap_hook[VECTOR_PMI] = on_pmi;
+	if (!ok(cpus_start(cpus_count), "%u processors start", cpus_count))
+		return;
+	for (unsigned int i = 1; i < cpus_count; i++)
+		cpu_run(i, storm, NULL);
+	storm_for((seconds + 1) / 2);
+	check(cpus_count, progress, "first");
+	snapshot(progress);
+	storm_for((seconds + 1) / 2);
+	check(cpus_count, progress, "second");
+	stop = true;
+	for (unsigned int i = 1; i < cpus_count; i++)
+		cpu_wait(i);
+	ok(true, "every processor comes out of it");
+	for (unsigned int i = 0; i < cpus_count; i++) {
+		pmis += seen[i].pmis;
+		faults += seen[i].faults;
+		writes += seen[i].writes;
+	}
+	print("# %lu writes, %lu of them faults; %lu PMIs\n", writes, faults, pmis);
+	ok(writes && faults && pmis, "writes, faults and PMIs have all been seen");
+}

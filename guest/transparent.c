@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * RDMSR, WRMSR, RDPMC and CPUID must leave no trace beside their results:
+ * flags, single-step traps, code that is mapped twice, instructions at the end
+ * of a page. Each with the PMU idle and counting.
+ */
+#include "pmu.h"
+
+#define CR4_PCE	 (1ul << 8)
+#define DR6_BS	 (1ul << 14)
+#define DR6_NONE 0xffff0ff0ul
+
+enum instruction { NONE, RDMSR, WRMSR, RDPMC, CPUID, INSTRUCTIONS };
+static const char *const names[] = { "nothing", "RDMSR", "WRMSR", "RDPMC", "CPUID" };
+
+/* transparent.S knows the offsets. */
+struct inputs {
+	uint32_t ecx, eax, edx, unused;
+	uint64_t a, b, memory;
+};
+
+typedef uint64_t flag_case(struct inputs *);
+extern flag_case *const flag_table[][2][INSTRUCTIONS], *const flag_table_end[][2][INSTRUCTIONS];
+
+static const uint64_t values[][2] = {
+	{ 0, 0 },
+	{ 1, ~0ull },
+	{ 0x7fffffffffffffff, 1 },
+	{ 0x8000000000000000, 0x8000000000000000 },
+	{ 0x0f, 0x01 },
+	{ 0x7f7f7f7f7f7f7f7f, 0x0101010101010101 },
+	{ 0xfedcba9876543210, 0x0123456789abcdef },
+	{ 3, 0x8080808080808080 },
+	{ 0x80, 0x7f },
+};
+
+static struct inputs inputs_of(enum instruction instruction)
+{
+	struct inputs inputs = { 0 };
+
+	inputs.ecx = instruction == RDPMC ? 0 : MSR_FIXED_CTR_CTRL;
+	inputs.eax = instruction == CPUID ? 0xa : 0;
+	return inputs;
+}
+
+struct flags_run {
+	enum instruction instruction;
+	bool toggle; /* WRMSR switches counting on and off */
+	uint64_t set, clear;
+	unsigned int wrong;
+};
+
+static uint64_t flags_of(flag_case *function, enum instruction instruction, unsigned int pair,
+			 uint32_t eax)
+{
+	struct inputs inputs = inputs_of(instruction);
+
+	if (instruction == WRMSR)
+		inputs.eax = eax;
+	inputs.a = values[pair][0];
+	inputs.b = values[pair][1];
+	return function(&inputs) & FLAG_STATUS;
+}
+
+static uint64_t run_flags(void *argument)
+{
+	struct flags_run *run = argument;
+	size_t rows = (size_t)(flag_table_end - flag_table);
+
+	for (size_t i = 0; i < rows * 2 * ARRAY_SIZE(values); i++) {
+		size_t row = i / (2 * ARRAY_SIZE(values)), use = i / ARRAY_SIZE(values) % 2;
+		unsigned int pair = (unsigned int)(i % ARRAY_SIZE(values));
+		uint32_t eax = run->toggle && i % 2 ? FIXED_ALL : 0;
+		uint64_t wanted = flags_of(flag_table[row][use][NONE], NONE, pair, 0);
+		uint64_t got = flags_of(flag_table[row][use][run->instruction], run->instruction,
+					pair, eax);
+
+		run->set |= got;
+		run->clear |= ~got & FLAG_STATUS;
+		run->wrong += got != wanted;
+	}
+	return 0;
+}
+
+static void test_flags(enum instruction instruction, bool toggle, bool user, const char *when)
+{
+	struct flags_run run = { .instruction = instruction, .toggle = toggle };
+
+	if (user)
+		user_call(run_flags, &run);
+	else
+		run_flags(&run);
+	if (!is(run.wrong, 0, "flags survive %s, %s", names[instruction], when))
+		print("# of %lu cases\n", (uint64_t)(flag_table_end - flag_table) * 2 *
+						  ARRAY_SIZE(values));
+	ok(run.set == FLAG_STATUS && run.clear == FLAG_STATUS,
+	   "each of the six flags has been seen set and clear");
+}
+
+/* Single step */
+
+typedef uint64_t step_case(struct inputs *);
+extern step_case step_rdmsr, step_wrmsr, step_rdpmc, step_cpuid;
+extern const char step_rdmsr_add[], step_rdmsr_at[], step_rdmsr_next[], step_rdmsr_end[],
+	step_wrmsr_add[], step_wrmsr_at[], step_wrmsr_next[], step_wrmsr_end[], step_rdpmc_add[],
+	step_rdpmc_at[], step_rdpmc_next[], step_rdpmc_end[], step_cpuid_add[], step_cpuid_at[],
+	step_cpuid_next[], step_cpuid_end[];
+
+static const struct {
+	step_case *function;
+	const char *stops[4];
+} steps[] = {
+	[RDMSR] = { step_rdmsr,
+		    { step_rdmsr_add, step_rdmsr_at, step_rdmsr_next, step_rdmsr_end } },
+	[WRMSR] = { step_wrmsr,
+		    { step_wrmsr_add, step_wrmsr_at, step_wrmsr_next, step_wrmsr_end } },
+	[RDPMC] = { step_rdpmc,
+		    { step_rdpmc_add, step_rdpmc_at, step_rdpmc_next, step_rdpmc_end } },
+	[CPUID] = { step_cpuid,
+		    { step_cpuid_add, step_cpuid_at, step_cpuid_next, step_cpuid_end } },
+};
+
+static struct {
+	unsigned int count;
+	uint64_t rip[16], flags[16], dr6[16];
+} stops;
+
+static void on_debug(struct frame *frame)
+{
+	uint64_t dr6;
+
+	__asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
+	__asm__ volatile("mov %0, %%dr6" : : "r"(DR6_NONE));
+	if (stops.count < ARRAY_SIZE(stops.rip)) {
+		stops.rip[stops.count] = frame->rip;
+		stops.flags[stops.count] = frame->rflags & FLAG_STATUS;
+		stops.dr6[stops.count] = dr6;
+	}
+	stops.count++;
+}
+
+static uint64_t run_step(void *argument)
+{
+	enum instruction instruction = *(enum instruction *)argument;
+	struct inputs inputs = inputs_of(instruction);
+
+	inputs.a = 0x7fffffffffffffff;
+	inputs.b = 1;
+	return steps[instruction].function(&inputs);
+}
+
+static void test_step(enum instruction instruction, bool user, const char *when)
+{
+	bool rip = true, bs = true;
+
+	memset(&stops, 0, sizeof(stops));
+	if (user)
+		user_call(run_step, &instruction);
+	else
+		run_step(&instruction);
+	for (unsigned int i = 0; i < 4; i++) {
+		rip = rip && stops.rip[i] == (uintptr_t)steps[instruction].stops[i];
+		bs = bs && (stops.dr6[i] & DR6_BS);
+	}
+	if (!ok(rip, "single step stops once behind %s, %s", names[instruction], when))
+		for (unsigned int i = 0; i < stops.count && i < 8; i++)
+			print("# stop at %lx\n", stops.rip[i]);
+	ok(bs, "each time with DR6.BS set");
+	is(stops.flags[2], stops.flags[1], "and with the flags from before it");
+}
+
+/* Two mappings of the same code */
+
+static bool good_accesses(uintptr_t offset)
+{
+	probe_function *rd = (probe_function *)((uintptr_t)probe_rdmsr + offset);
+	probe_function *wr = (probe_function *)((uintptr_t)probe_wrmsr + offset);
+	probe_function *pmc = (probe_function *)((uintptr_t)probe_rdpmc + offset);
+	probe_function *id = (probe_function *)((uintptr_t)probe_cpuid + offset);
+	static uint32_t number;
+	struct probe probe = { ++number, 0, MSR_A_PMC0 + 1, 0x1234, FLAG_ALWAYS };
+
+	if (!wr(&probe))
+		return false;
+	probe.rax = probe.rdx = 0x5555;
+	if (!rd(&probe) || probe.rax != number || probe.rdx != 0x1234)
+		return false;
+	probe = (struct probe){ 0, 0, 1, 0, FLAG_ALWAYS };
+	if (!pmc(&probe) || probe.rax != number || probe.rdx != 0x1234)
+		return false;
+	probe = (struct probe){ 0xa, 0, 0, 0, FLAG_ALWAYS };
+	return id(&probe) && (probe.rax & 0xff) == pmu.version;
+}
+
+static bool faults_at(probe_function *function, const char *at, uint32_t ecx, uintptr_t offset)
+{
+	struct probe probe = { 0, 0, ecx, 1 << 24, FLAG_ALWAYS };
+	const struct frame *fault = &this_cpu()->fault;
+
+	function = (probe_function *)((uintptr_t)function + offset);
+	return !function(&probe) && fault->vector == VECTOR_GP && fault->rcx == ecx &&
+	       fault->rip == (uintptr_t)at + offset && fault->error == 0;
+}
+
+static bool bad_accesses(uintptr_t offset)
+{
+	return faults_at(probe_rdmsr, probe_rdmsr_at, MSR_FIXED_CTR0 + 3, offset) &&
+	       faults_at(probe_wrmsr, probe_wrmsr_at, MSR_GLOBAL_CTRL, offset) &&
+	       faults_at(probe_rdpmc, probe_rdpmc_at, 77, offset);
+}
+
+static void test_aliases(const char *when)
+{
+	bool good = true, bad = true;
+
+	ok(good_accesses(ALIAS), "accesses work in a second mapping of their code, %s", when);
+	for (unsigned int i = 0; i < 8; i++)
+		good = good && good_accesses(i % 2 ? ALIAS : 0);
+	ok(good, "and through both by turns, %s", when);
+	for (unsigned int i = 0; i < 8; i++)
+		bad = bad && bad_accesses(i % 2 ? ALIAS : 0);
+	ok(bad, "a #GP has the RIP of the mapping that it comes from, %s", when);
+}
+
+/* The end of a page */
+
+#define PAGE 4096
+static uint8_t head[PAGE] __attribute__((aligned(PAGE)));
+static uint8_t tails[2][PAGE] __attribute__((aligned(PAGE)));
+
+extern void call_with(struct probe *probe, const void *code);
+extern volatile uint64_t window_table[512];
+
+static const uint8_t opcodes[][2] = {
+	[RDMSR] = { 0x0f, 0x32 }, [WRMSR] = { 0x0f, 0x30 }, [RDPMC] = { 0x0f, 0x33 },
+	[CPUID] = { 0x0f, 0xa2 },
+};
+
+/* In the next page: ESI = EAX + add, by LEA, and return. */
+static void write_tail(uint8_t *tail, unsigned int at, uint8_t add)
+{
+	static const uint8_t code[] = { 0x8d, 0x70 };
+
+	memset(tail, 0x90, 64);
+	tail[at] = code[0];
+	tail[at + 1] = code[1];
+	tail[at + 2] = add;
+	tail[at + 3] = 0xc3;
+}
+
+/* The instruction's last byte, or its first, is the page's last. */
+static void write_page_end(enum instruction instruction, bool crosses)
+{
+	memset(head, 0x90, PAGE);
+	for (unsigned int i = 0; i < 2; i++)
+		write_tail(tails[i], crosses, (uint8_t)(i + 1));
+	if (!crosses) {
+		head[PAGE - 2] = opcodes[instruction][0];
+		head[PAGE - 1] = opcodes[instruction][1];
+		return;
+	}
+	head[PAGE - 1] = opcodes[instruction][0];
+	tails[0][0] = tails[1][0] = opcodes[instruction][1];
+}
+
+static uint32_t expected(enum instruction instruction)
+{
+	return instruction == CPUID ? cpuid(0xa, 0).eax : 0x00abcdef;
+}
+
+static bool run_page_end(enum instruction instruction, unsigned int window, unsigned int add)
+{
+	struct probe probe = { .rax = instruction == CPUID ? 0xa : 0x00abcdef,
+			       .rcx = instruction == RDPMC ? 1 : MSR_A_PMC0 + 1 };
+
+	if (instruction == RDMSR || instruction == RDPMC)
+		probe.rax = 0x77;
+	call_with(&probe, window_page(window) + PAGE - 8);
+	/* call_with() leaves RSI where flags would be. */
+	return (uint32_t)probe.rflags == expected(instruction) + add &&
+	       (uint32_t)probe.rax == expected(instruction);
+}
+
+/* What the handler sees when the next page is missing. */
+static struct {
+	uint64_t rip;
+	uint32_t eax;
+	unsigned int count;
+} missing;
+
+static void on_page_fault(struct frame *frame)
+{
+	missing.rip = frame->rip;
+	missing.eax = (uint32_t)frame->rax;
+	if (++missing.count > 4)
+		bail_out("page faults without end");
+	window_map(5, tails[0]);
+}
+
+static void window_unmap(unsigned int page)
+{
+	window_table[page] = 0;
+	__asm__ volatile("invlpg (%0)" : : "r"(window_page(page)) : "memory");
+}
+
+static bool run_missing_page(enum instruction instruction, bool crosses)
+{
+	uintptr_t next = (uintptr_t)window_page(5);
+
+	missing.count = 0;
+	window_map(4, head);
+	window_unmap(5);
+	if (!run_page_end(instruction, 4, 1) || missing.count != 1)
+		return false;
+	return crosses ? missing.rip == next - 1
+		       : missing.rip == next && missing.eax == expected(instruction);
+}
+
+static void test_page_end(enum instruction instruction, bool crosses, const char *when)
+{
+	const char *where = crosses ? "across two pages" : "at the end of a page";
+	struct probe probe = { 0 };
+	bool good = true;
+
+	wrmsr(MSR_A_PMC0 + 1, 0x00abcdef);
+	write_page_end(instruction, crosses);
+	window_map(0, head);
+	window_map(1, tails[0]);
+	window_map(2, head);
+	window_map(3, tails[1]);
+	/* The next page's code is known already, as code of its own. */
+	call_with(&probe, window_page(1) + crosses);
+	call_with(&probe, window_page(3) + crosses);
+	ok(run_page_end(instruction, 0, 1), "%s %s has its result in the next page, %s",
+	   names[instruction], where, when);
+	for (unsigned int i = 0; i < 8; i++)
+		good = good && run_page_end(instruction, i % 2 * 2, i % 2 + 1);
+	ok(good, "also before two different next pages by turns");
+	window_map(1, tails[1]);
+	ok(run_page_end(instruction, 0, 2), "also after the next page is mapped anew");
+	ok(run_missing_page(instruction, crosses), "also when the next page has to come first");
+}
+
+static void test_all(const char *when)
+{
+	for (enum instruction i = RDMSR; i < INSTRUCTIONS; i++) {
+		test_flags(i, false, false, when);
+		test_step(i, false, when);
+		test_page_end(i, false, when);
+		test_page_end(i, true, when);
+	}
+	test_aliases(when);
+}
+
+static void test_user(void)
+{
+	write_cr4(read_cr4() | CR4_PCE);
+	test_flags(RDPMC, false, true, "in ring 3");
+	test_flags(CPUID, false, true, "in ring 3");
+	test_step(RDPMC, true, "in ring 3");
+	test_step(CPUID, true, "in ring 3");
+	write_cr4(read_cr4() & ~CR4_PCE);
+}
+
+void test_main(void)
+{
+	pmu_need();
+	trap_hook[VECTOR_DB] = on_debug;
+	trap_hook[VECTOR_PF] = on_page_fault;
+	pmu_clear();
+	wrmsr(MSR_GLOBAL_CTRL, 0);
+	test_all("PMU idle");
+	test_user();
+	counter_program(0, EVENT_INSTRUCTIONS, SEL_ALL);
+	wrmsr(MSR_GLOBAL_CTRL, pmu_all());
+	test_flags(WRMSR, true, false, "switching counters");
+	test_all("counting");
+	test_user();
+	is(this_cpu()->traps[VECTOR_UD], 0, "no #UD has been seen");
+}
