@@ -68,24 +68,22 @@ static uint64_t site_ip(const struct site *site)
 	return page + site->page_offset + site->offset - base;
 }
 
-static const struct block *current_block(const struct vcpu *vcpu)
+static const struct block *as_block(uint64_t pointer)
 {
-	return (const struct block *)(uintptr_t)vcpu_score(vcpu)->block;
+	return (const struct block *)(uintptr_t)pointer;
 }
 
 /* The block is left behind (retired) or before the site: uncount the rest. */
 static void leave_block(struct vcpu *vcpu, const struct site *site, bool retired)
 {
-	const struct block *block = current_block(vcpu);
+	const struct block *block = as_block(vcpu_score(vcpu)->block);
 
-	if (!block)
-		return;
-	for (unsigned int i = 0; i < block->count; i++)
+	vcpu_leave_block(vcpu);
+	for (unsigned int i = 0; block && i < block->count; i++)
 		if (block->insn[i].offset == site->offset) {
 			source_correct(vcpu, block, i + retired);
-			break;
+			return;
 		}
-	vcpu_score(vcpu)->block = 0;
 }
 
 static void hold(struct vcpu *vcpu)
@@ -383,22 +381,29 @@ static bool is_fetch_fault(uint64_t ip)
 	       GUINT64_FROM_LE(words[1]) == ip && (GUINT64_FROM_LE(words[0]) & PF_FETCH);
 }
 
-/*
- * The block that ran has been counted as a whole. Mappings share translations,
- * so the address in its page tells the instruction.
- */
-static void correct_cut_block(struct vcpu *vcpu, uint64_t from)
+/* Mappings share translations, so the address in its page tells the instruction. */
+static bool uncount_from(struct vcpu *vcpu, const struct block *block, uint64_t from)
 {
-	const struct block *block = current_block(vcpu);
-
-	if (!block || is_fetch_fault(from))
-		return;
-	vcpu_score(vcpu)->block = 0;
-	for (unsigned int i = 0; i < block->count; i++)
+	for (unsigned int i = 0; block && i < block->count; i++)
 		if ((block->vaddr + block->insn[i].offset) % PAGE == from % PAGE) {
 			source_correct(vcpu, block, i);
-			return;
+			return true;
 		}
+	return false;
+}
+
+/* What ran has been counted as a whole block, or as one of a lone instruction. */
+static void correct_cut_block(struct vcpu *vcpu, uint64_t from)
+{
+	const struct score *score = vcpu_score(vcpu);
+	const struct block *block = as_block(score->block);
+	const struct block *alone = as_block(score->alone);
+
+	if ((!block && !alone) || is_fetch_fault(from))
+		return;
+	vcpu_leave_block(vcpu);
+	if (!uncount_from(vcpu, alone, from))
+		uncount_from(vcpu, block, from);
 }
 
 /* The vCPU is at the start of the handler of an exception or interrupt. */

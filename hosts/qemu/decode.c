@@ -128,6 +128,8 @@ bool decode_facts(const uint8_t *bytes, size_t length, enum code_size size,
 		return false;
 	facts->classes = (uint8_t)(bit(CLASS_INSTRUCTION) | branch_classes(&insn) |
 				   memory_classes(&insn, operands));
+	facts->repeats = insn.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE |
+					    ZYDIS_ATTRIB_HAS_REPNE);
 	facts->writes_flags = insn.cpu_flags && ((insn.cpu_flags->modified |
 						  insn.cpu_flags->set_0 | insn.cpu_flags->set_1 |
 						  insn.cpu_flags->undefined) & flags);

@@ -41,6 +41,12 @@ struct score *vcpu_score(const struct vcpu *vcpu)
 	return qemu_plugin_scoreboard_find(scoreboard, vcpu->index);
 }
 
+void vcpu_leave_block(struct vcpu *vcpu)
+{
+	vcpu_score(vcpu)->block = 0;
+	vcpu_score(vcpu)->alone = 0;
+}
+
 /* Each line once: a guest that programs an event in a loop fills no disk. */
 void report(const char *format, ...)
 {
@@ -120,7 +126,7 @@ static void flushed(void *unused)
 	(void)unused;
 	translate_forget();
 	for (unsigned int i = 0; i < VCPUS_MAX && vcpus[i]; i++)
-		vcpu_score(vcpus[i])->block = 0;
+		vcpu_leave_block(vcpus[i]);
 }
 
 static void at_exit(void *unused)

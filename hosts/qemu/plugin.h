@@ -33,6 +33,7 @@ static inline unsigned int entry_of(enum event_class class, enum level level)
 struct score {
 	uint64_t raw[ENTRY_COUNT]; /* total + bias of the entry */
 	uint64_t block;		   /* struct block that started last; 0: none */
+	uint64_t alone;		   /* the same, of one that may be a re-run (rerun.c) */
 	uint64_t held;		   /* something waits for the next hook */
 };
 
@@ -45,6 +46,7 @@ struct block_insn {
 /* A counted block. Lives until QEMU throws its translations away. */
 struct block {
 	uint64_t vaddr; /* where it was translated: another mapping may run it elsewhere */
+	const char *code; /* where QEMU has its bytes: the same for all mappings */
 	uint32_t entries; /* which totals it adds to: bit per entry */
 	uint16_t count;
 	struct block_insn insn[];
@@ -141,6 +143,7 @@ extern struct qemu_plugin_scoreboard *scoreboard;
 /* plugin.c */
 struct vcpu *vcpu_get(unsigned int index);
 struct score *vcpu_score(const struct vcpu *vcpu);
+void vcpu_leave_block(struct vcpu *vcpu);
 void vcpus_reset(void);
 void plugin_retranslate(void);
 void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -164,6 +167,9 @@ void source_interrupt(struct vcpu *vcpu, enum level level);
 uint32_t source_entries(void);
 uint32_t source_installed(void);
 void source_note_installed(void);
+
+/* rerun.c */
+void rerun_accessed(unsigned int vcpu_index, uint32_t info, uint64_t vaddr, void *block);
 
 /* service.c */
 void service(struct vcpu *vcpu);

@@ -199,7 +199,10 @@ static struct block *describe(const struct work *work)
 	struct block *block = keep(g_malloc(sizeof(struct block) +
 					    work->count * sizeof(struct block_insn)));
 
-	*block = (struct block){ .vaddr = work->vaddr, .count = (uint16_t)work->count };
+	*block = (struct block){ .vaddr = work->vaddr,
+				 .code = qemu_plugin_insn_haddr(
+					 qemu_plugin_tb_get_insn(work->tb, 0)),
+				 .count = (uint16_t)work->count };
 	for (size_t i = 0; i < work->count; i++)
 		block->insn[i] = (struct block_insn){
 			.offset = (uint16_t)(qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(
@@ -233,15 +236,39 @@ static unsigned int occurrences(const struct work *work, unsigned int class)
 	return n;
 }
 
+/* Could this block be one that QEMU runs again for its memory access? See rerun.c. */
+static bool may_be_rerun(struct work *work)
+{
+	const unsigned int memory = 1u << CLASS_LOAD | 1u << CLASS_STORE;
+
+	if (work->count != 1)
+		return false;
+	decode_block(work);
+	return (work->facts[0].classes & memory) && !work->facts[0].repeats &&
+	       !(work->facts[0].classes >> CLASS_BRANCH & 1);
+}
+
+static void mark_start(struct work *work, struct block *block)
+{
+	size_t field = offsetof(struct score, block);
+
+	if (may_be_rerun(work)) {
+		field = offsetof(struct score, alone);
+		qemu_plugin_register_vcpu_mem_cb(qemu_plugin_tb_get_insn(work->tb, 0),
+						 rerun_accessed, QEMU_PLUGIN_CB_NO_REGS,
+						 QEMU_PLUGIN_MEM_RW, block);
+	}
+	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(
+		work->tb, QEMU_PLUGIN_INLINE_STORE_U64, (qemu_plugin_u64){ scoreboard, field },
+		(uint64_t)(uintptr_t)block);
+}
+
 /* All additions come before the first alarm, which looks at all totals. */
 static void add_counting(struct work *work, uint32_t entries)
 {
 	struct block *block = describe(work);
 
-	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(
-		work->tb, QEMU_PLUGIN_INLINE_STORE_U64,
-		(qemu_plugin_u64){ scoreboard, offsetof(struct score, block) },
-		(uint64_t)(uintptr_t)block);
+	mark_start(work, block);
 	for (unsigned int class = 0; class < CLASS_INTERRUPT; class++) {
 		unsigned int n = occurrences(work, class);
 
