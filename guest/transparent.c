@@ -341,6 +341,82 @@ static void test_page_end(enum instruction instruction, bool crosses, const char
 	ok(run_missing_page(instruction, crosses), "also when the next page has to come first");
 }
 
+/* Interrupts between an instruction and what completes it */
+
+#define ROUNDS	     2000
+#define LEAST_NMIS   100
+#define LEAST_PERIOD 80 /* longer than the handler's own end, or nothing else would run */
+
+static struct {
+	volatile unsigned int nmis;
+	volatile bool stop;
+	bool sampling;
+} interrupted;
+
+static void on_nmi(struct frame *frame)
+{
+	unsigned int n = ++interrupted.nmis;
+
+	(void)frame;
+	if (!interrupted.sampling)
+		return;
+	wrmsr(MSR_GLOBAL_CTRL, 0);
+	counter_write(32, 0 - (uint64_t)(LEAST_PERIOD + n % 101));
+	wrmsr(MSR_GLOBAL_OVF_CTRL, pmu_all());
+	apic_write(APIC_LVTPC, LVT_NMI);
+	wrmsr(MSR_GLOBAL_CTRL, FIXED_BIT(0));
+}
+
+static void access_under_interrupts(const char *when)
+{
+	bool good = true, bad = true;
+
+	for (unsigned int i = 0; i < ROUNDS || interrupted.nmis <= LEAST_NMIS; i++) {
+		good = good && good_accesses(i % 2 ? ALIAS : 0);
+		bad = bad && bad_accesses(i % 2 ? ALIAS : 0);
+	}
+	ok(good, "accesses are right %s", when);
+	ok(bad, "and so are their faults");
+	test_flags(RDMSR, false, false, when);
+	test_flags(RDPMC, false, false, when);
+	test_flags(CPUID, false, false, when);
+}
+
+static void test_sampled(void)
+{
+	pmu_clear();
+	interrupted.nmis = 0;
+	interrupted.sampling = true;
+	apic_write(APIC_LVTPC, LVT_NMI);
+	counter_write(32, ~0ull);
+	counter_program(32, EVENT_INSTRUCTIONS, SEL_ALL | SEL_INT);
+	wrmsr(MSR_GLOBAL_CTRL, FIXED_BIT(0));
+	access_under_interrupts("while PMIs come");
+	apic_write(APIC_LVTPC, LVT_MASKED);
+	pmu_clear();
+	interrupted.sampling = false;
+}
+
+static void send_nmis(void *unused)
+{
+	(void)unused;
+	while (!interrupted.stop)
+		apic_icr(0, ICR_ASSERT | LVT_NMI);
+}
+
+static void test_disturbed(void)
+{
+	if (!ok(cpus_start(2), "a second processor starts"))
+		return;
+	interrupted.nmis = 0;
+	cpu_run(1, send_nmis, NULL);
+	while (interrupted.nmis == 0)
+		cpu_relax();
+	access_under_interrupts("while another processor sends NMIs");
+	interrupted.stop = true;
+	cpu_wait(1);
+}
+
 static void test_all(const char *when)
 {
 	for (enum instruction i = RDMSR; i < INSTRUCTIONS; i++) {
@@ -367,6 +443,7 @@ void test_main(void)
 	pmu_need();
 	trap_hook[VECTOR_DB] = on_debug;
 	trap_hook[VECTOR_PF] = on_page_fault;
+	trap_hook[VECTOR_NMI] = on_nmi;
 	pmu_clear();
 	wrmsr(MSR_GLOBAL_CTRL, 0);
 	test_all("PMU idle");
@@ -376,5 +453,8 @@ void test_main(void)
 	test_flags(WRMSR, true, false, "switching counters");
 	test_all("counting");
 	test_user();
+	test_sampled();
+	if (option("cpus", 1) > 1)
+		test_disturbed();
 	is(this_cpu()->traps[VECTOR_UD], 0, "no #UD has been seen");
 }

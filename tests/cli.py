@@ -86,10 +86,25 @@ def usage():
             "`intel-v9'", "intel-v5")
     refused("so it is for info", ["info", "--pmu=amd"], "`amd'")
     refused("an option without its value is refused", ["run", "--pmu"], "--pmu")
-    for cpi in ("0", "1001", "-1", "1x", " 1", "99999999999999999999"):
+    for cpi in ("0", "0.000", "1000.001", "-1", "1x", " 1", "1.", ".5", "1.0001",
+                "99999999999999999999"):
         refused(f"--cpi '{cpi}' is refused", ["run", "--cpi", cpi, "--", REAL, *CPU], "--cpi")
     refused("run without a QEMU is refused", ["run"], "which QEMU")
     refused("run -- without a QEMU is refused", ["run", "--pmu", "off", "--"], "which QEMU")
+
+
+def perf_refuses(work):
+    old = stand_in(work + "/old", "qemu-system-x86_64", version="7.2.22")
+    bare = stand_in(work + "/bare", "qemu-system-x86_64", plugins=False)
+    job = ["stat", "--", "true"]
+    for words, said in (([], "which perf command"), (["--fly", *job], "`--fly'"),
+                        (["--pmu", "amd", *job], "`amd'"), (["--cpi", "0", *job], "--cpi"),
+                        (["--cpus", "0", *job], "--cpus"), (["--memory", "x", *job], "--memory"),
+                        (["--kernel", "5.10", *job], "6.12"), (["--pmu"], "--pmu"),
+                        (["--qemu", work + "/none", *job], "no such file"),
+                        (["--qemu", old, *job], "7.2.22"), (["--qemu", bare, *job], "plugins")):
+        shown = " ".join(words).replace(work, "")
+        refused(f"vpmu perf {shown} is refused", ["perf", *words], said)
 
 
 def which_qemu(work):
@@ -164,6 +179,9 @@ def with_pmu(work):
     check("QEMU gets the plugin, then its own arguments", got ==
           ["-plugin", f"file={plugin.replace(',', ',,')},pmu=intel-v2,cpi=3,report={doubled}",
            *CPU, "-m", "1G"], got)
+    for cpi in ("0.001", "0.5", "2", "1.25", "1000"):
+        got = words("--cpi", cpi, "--", qemu, *CPU)
+        check(f"--cpi {cpi} is taken", len(got) > 1 and f",cpi={cpi}," in got[1], got)
     for cpu, off in (("Skylake-Server,pmu=off", True), ("Skylake-Server,-pmu", True),
                      ("EPYC,pmu=no", True), ("Skylake-Server,pmu=off,pmu=on", False),
                      ("Skylake-Server,pmu=on", False), ("Skylake-Server,pmu=off,+pmu", False),
@@ -242,11 +260,12 @@ def signals(work):
 def real_qemu():
     done = vpmu("run", "--", REAL, *CPU, "-machine", "none", "-display", "none", "-fly")
     check("what QEMU refuses, QEMU says", done.returncode == 1 and "-fly" in done.stderr, done)
-    for pmu in ("off", "intel-v2", "intel-v3", "intel-v4", "intel-v5"):
-        done = subprocess.run([VPMU, "run", "--pmu", pmu, "--", REAL, *CPU, "-display", "none",
+    for pmu, cpi in (("off", "1"), ("intel-v2", "0.001"), ("intel-v3", "1.25"),
+                     ("intel-v4", "1000"), ("intel-v5", "1")):
+        done = subprocess.run([VPMU, "run", "--pmu", pmu, "--cpi", cpi, "--", REAL, *CPU, "-display", "none",
                                "-S", "-monitor", "stdio", "-serial", "none"], input="quit\n",
                               capture_output=True, text=True, timeout=60)
-        check(f"the real QEMU starts with --pmu {pmu}", done.returncode == 0
+        check(f"the real QEMU starts with --pmu {pmu} --cpi {cpi}", done.returncode == 0
               and "not counted" not in done.stderr, done)
     check("info shows a PMU event by event",
           re.search(r"c0/00 instructions +yes", vpmu("info").stdout)
@@ -311,6 +330,7 @@ def main():
     work = tempfile.mkdtemp(prefix="vpmu-cli-")
     try:
         usage()
+        perf_refuses(work)
         which_qemu(work)
         which_arguments(work)
         with_pmu(work)

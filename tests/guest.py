@@ -38,6 +38,7 @@ GUESTS = [
     ("registers", MODELS, 1, []),
     ("counting", MODELS, 1, []),
     ("transparent", MODELS, 1, []),
+    ("transparent", ["intel-v4"], 2, []),
     ("privilege", MODELS, 1, []),
     ("overflow", MODELS, 1, []),
     ("smp", ["intel-v2", "intel-v5"], 2, []),

@@ -26,7 +26,7 @@ const char info_usage[] =
 	"\n"
 	"  --pmu PMU      off, intel-v2, intel-v3, intel-v4 or intel-v5: the PMU to describe\n"
 	"                 (default: intel-v4)\n"
-	"  --cpi N        cycles per instruction, 1 to 1000 (default: 1)\n"
+	"  --cpi N        cycles per instruction, 0.001 to 1000 (default: 1)\n"
 	"  --qemu QEMU    the QEMU to check: a path or a name (default: as vpmu perf finds it)\n"
 	"  --help         this text\n"
 	"\n"

@@ -8,6 +8,7 @@
 #include "qemu.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,7 +17,6 @@ static const char *const pmu_names[] = {
 };
 
 #define PMU_COUNT (sizeof(pmu_names) / sizeof(pmu_names[0]))
-#define CPI_MAX   1000
 
 unsigned int pmu_version(const char *pmu)
 {
@@ -37,6 +37,19 @@ static bool is_option(const char *word, const char *name, const char **value)
 	return true;
 }
 
+static bool is_cpi(const char *word)
+{
+	size_t whole = strspn(word, "0123456789");
+	size_t decimals = word[whole] == '.' ? strspn(word + whole + 1, "0123456789") : 0;
+	size_t length = whole + (decimals ? decimals + 1 : 0);
+	double value;
+
+	if (!whole || whole > 4 || decimals > 3 || word[length])
+		return false;
+	value = strtod(word, NULL);
+	return value > 0 && value <= 1000;
+}
+
 bool pmu_option(struct pmu_options *options, char **argv, int *i)
 {
 	const struct {
@@ -46,7 +59,6 @@ bool pmu_option(struct pmu_options *options, char **argv, int *i)
 		      { "--cpi", &options->cpi },
 		      { "--report", &options->report },
 		      { "--plugin", &options->plugin } };
-	unsigned long cpi;
 	const char *value;
 	size_t which = 0;
 
@@ -61,8 +73,9 @@ bool pmu_option(struct pmu_options *options, char **argv, int *i)
 		fail("%s needs a value", known[which].name);
 	*known[which].to = value;
 	pmu_version(options->pmu);
-	if (!parse_number(options->cpi, CPI_MAX, &cpi) || !cpi)
-		fail("--cpi is a number from 1 to %d, not `%s'", CPI_MAX, options->cpi);
+	if (!is_cpi(options->cpi))
+		fail("--cpi is a number from 0.001 to 1000 with at most three decimals, not `%s'",
+		     options->cpi);
 	return true;
 }
 

@@ -10,7 +10,7 @@
 
 struct pmu_options {
 	const char *pmu;    /* "off", "intel-v2" to "intel-v5" */
-	const char *cpi;    /* cycles per instruction; decimal, checked */
+	const char *cpi;    /* cycles per instruction; a decimal fraction, checked */
 	const char *report; /* the plugin's report; NULL: none */
 	const char *plugin; /* its file; NULL: the build's own */
 };

@@ -27,7 +27,7 @@ const char run_usage[] =
 	"\n"
 	"  --pmu PMU      off, intel-v2, intel-v3, intel-v4 or intel-v5: the guest's PMU, by\n"
 	"                 its architectural version (default: intel-v4)\n"
-	"  --cpi N        cycles per instruction, 1 to 1000 (default: 1)\n"
+	"  --cpi N        cycles per instruction, 0.001 to 1000 (default: 1)\n"
 	"  --report FILE  append the plugin's report to FILE instead of printing what was\n"
 	"                 programmed and not counted at the end\n"
 	"  --plugin FILE  the plugin (default: the one of this build)\n"

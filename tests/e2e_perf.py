@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""perf in a Debian guest: what it counts and samples, and how vpmu perf behaves.
+
+The programs' sums are in tests/programs. Few guests: each carries several checks.
+"""
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+VPMU = ROOT + "/build/vpmu"
+PROGRAMS = ROOT + "/build/tests/programs"
+ROUNDS = 20_000_000  # of loop.S
+SPLIT = 2000 * 2 * (70_000 + 30_000)  # instructions of split.c's loops
+PERIOD = 1_000_000
+number = 0
+failures = 0
+
+RAW = "cpu/event=0xc4,umask={}/u"
+SCRIPT = f"""
+cd {PROGRAMS}
+echo == count
+perf stat -x, -e instructions:u,cycles:u,branches:u,{RAW.format(1)},{RAW.format(2)},{RAW.format(8)} \
+	./loop
+echo == cycles
+perf stat -x, -e cycles ./split
+echo == period
+perf record -q -e cycles -c {PERIOD} -o /tmp/period ./split
+perf script -i /tmp/period -F ip | grep -c .
+echo == share
+perf report -i /tmp/period --stdio -s symbol
+echo == frequency
+perf record -q -e cycles:u -F 500 -g -o /tmp/frequency ./split
+perf script -i /tmp/frequency -F ip,sym
+echo == multiplexed
+perf stat -x, -e {','.join(['r00c4:u'] * 10)} ./split
+echo == uncounted
+perf stat -x, -e r00c5:u ./loop
+"""
+
+
+def check(sentence, passed, *facts):
+    global number, failures
+    number += 1
+    print(f"{'ok' if passed else 'not ok'} {number} - {sentence}")
+    if not passed:
+        failures += 1
+        for fact in facts:
+            print("# " + str(fact).replace("\n", "\n# "))
+    sys.stdout.flush()
+
+
+def perf(*words, **more):
+    more.setdefault("stdin", subprocess.DEVNULL)
+    return subprocess.run([VPMU, "perf", *words], capture_output=True, text=True, timeout=200,
+                          errors="replace", **more)
+
+
+def parts(output):
+    found = {}
+    for part in re.split(r"^== ", output, flags=re.M)[1:]:
+        name, _, text = part.partition("\n")
+        found[name] = text
+    return found
+
+
+def counts(text):
+    """perf stat -x, : the values, in order; None for what is not a number."""
+    rows = [line.split(",") for line in text.splitlines() if line.count(",") > 4]
+    return [int(row[0]) if row[0].isdigit() else None for row in rows], rows
+
+
+def near(value, expected, part):
+    return value is not None and abs(value - expected) <= expected * part
+
+
+def check_counts(part):
+    values, _ = counts(part["count"])
+    names = ["instructions", "cycles", "branches", "conditional branches", "calls", "returns"]
+    expected = [4 * ROUNDS, 4 * ROUNDS, 3 * ROUNDS, ROUNDS, ROUNDS, ROUNDS]
+    for i, name in enumerate(names):
+        value = values[i] if i < len(values) else None
+        check(f"perf stat counts a known loop's {name} to within 0.1 %",
+              near(value, expected[i], 0.001), f"{value}, expected {expected[i]}", part["count"])
+
+
+def check_samples(part):
+    values, _ = counts(part["cycles"])
+    cycles = values[0] if values else None
+    samples = re.search(r"\d+", part["period"])
+    samples = int(samples.group()) if samples else None
+    check("perf record -c takes a sample each period, to within 1 %",
+          cycles and near(samples, cycles / PERIOD, 0.01), f"{samples} samples, {cycles} cycles")
+    for name, share in ("seventy", 70), ("thirty", 30):
+        found = re.search(r"([\d.]+)%.*\b" + name + r"\b", part["share"])
+        check(f"perf report gives {name}() its {share} % to within 2 points",
+              found and abs(float(found.group(1)) - share) <= 2, part["share"])
+
+
+def check_stacks(part):
+    stacks = [stack.split("\n") for stack in part["frequency"].strip().split("\n\n")]
+    names = [[line.split()[1] for line in stack if len(line.split()) > 1] for stack in stacks]
+    inside = [stack for stack in names if stack and stack[0] in ("seventy", "thirty")]
+    check("perf record -F samples", len(inside) > 10, part["frequency"][:2000])
+    called = [stack for stack in inside if "main" in stack[1:]]
+    check("perf record -g shows who called", len(inside) > 10 and
+          len(called) >= 0.9 * len(inside), part["frequency"][:2000])
+
+
+def check_multiplexed(part):
+    values, rows = counts(part["multiplexed"])
+    check("ten events share the counters, each scaled to within a third",
+          len(values) == 10 and all(near(value, SPLIT / 2, 0.34) for value in values),
+          part["multiplexed"])
+    check("perf says that they were multiplexed",
+          any(float(row[4]) < 99 for row in rows), part["multiplexed"])
+
+
+def check_counting(kernel):
+    done = perf("--kernel", kernel, "stat", "-e", "task-clock", "-o", "/dev/null", "--",
+                "sh", "-c", "exec 2>&1\n" + SCRIPT)
+    part = parts(done.stdout)
+    if "uncounted" not in part:
+        check("a guest does all of the work", False, done.returncode, done.stdout, done.stderr)
+        return
+    check_counts(part)
+    check_samples(part)
+    check_stacks(part)
+    check_multiplexed(part)
+    check("an event that nothing counts is reported at the end",
+          re.search(r"^vpmu: not counted: event c5/00", done.stderr, re.M), done.stderr)
+
+
+def check_off(folder):
+    report = folder + "/off.report"
+    done = perf("--pmu", "off", "--report", report, "stat", "-x,", "-e", "cycles,instructions",
+                "--", PROGRAMS + "/loop")
+    _, rows = counts(done.stderr)
+    check("with the PMU off perf says <not supported>",
+          len(rows) == 2 and all(row[0] == "<not supported>" for row in rows), done.stderr)
+    with open(report, encoding="utf-8") as file:
+        text = file.read()
+    check("with the PMU off no guest code is instrumented",
+          re.search(r"^stats .*\binstrumented=0\b", text, re.M), text)
+
+
+def check_files(folder):
+    script = ("echo out; echo err >&2; cat; echo changed >old; mkdir new; echo x >new/file; "
+              "echo y >unasked; echo z >/vpmu-was-here; exit 7")
+    with open(folder + "/old", "w", encoding="utf-8") as file:
+        file.write("before\n")
+    done = perf("--bring-out", "old", "--bring-out=new", "stat", "-o", "/dev/null", "--",
+                "sh", "-c", script, cwd=folder, stdin=None, input="from the host\n")
+    check("the command's exit status is vpmu perf's", done.returncode == 7, done.returncode,
+          done.stderr)
+    check("stdin, stdout and stderr are the command's own",
+          done.stdout == "out\nfrom the host\n" and "err\n" in done.stderr, done)
+    check("what the command writes elsewhere is not on this machine",
+          not os.path.exists("/vpmu-was-here") and not os.path.exists(folder + "/unasked"))
+    with open(folder + "/old", encoding="utf-8") as file:
+        changed = file.read()
+    check("files that are asked for are brought out",
+          changed == "changed\n" and os.path.isfile(folder + "/new/file"), os.listdir(folder))
+
+
+def check_record(folder):
+    done = perf("record", "-q", "-e", "cycles", "-c", "100000", "-o", "data", "--",
+                "/bin/ls", "/", cwd=folder)
+    path = folder + "/data"
+    check("perf record's file is brought out", done.returncode == 0 and
+          os.path.isfile(path) and os.path.getsize(path) > 1000, done)
+
+
+def check_interrupt(folder):
+    before = set(os.listdir(folder))
+    with subprocess.Popen([VPMU, "perf", "stat", "--", "sh", "-c", "echo on; sleep 1000"],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True,
+                          env=dict(os.environ, TMPDIR=folder)) as process:
+        line = process.stdout.readline()
+        mark = f"{folder}/vpmu-".encode()
+        running = guests(mark)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    check("output comes while the command runs", line == "on\n" and len(running) == 1,
+          line, running)
+    check("an interrupt ends vpmu perf with 130", process.returncode == 130, process.returncode)
+    time.sleep(0.1)
+    check("an interrupt leaves nothing behind",
+          set(os.listdir(folder)) == before and not guests(mark), os.listdir(folder))
+
+
+def guests(mark):
+    """Processes other than the shells that carry the mark in their command line."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                if mark in file.read():
+                    found.append(pid)
+        except OSError:
+            pass
+    return found
+
+
+def check_refusals():
+    for words, said in ((["--cpus", "0", "stat"], "--cpus"), (["--kernel", "5", "stat"], "--kernel"),
+                        (["--memory", "x", "stat"], "--memory"), (["--nonsense"], "--nonsense"),
+                        (["--pmu", "z80", "stat"], "z80"), ([], "which perf command")):
+        done = perf(*words)
+        lines = done.stderr.splitlines()
+        check(f"vpmu perf {' '.join(words)} is refused with one line",
+              done.returncode == 2 and len(lines) == 1 and said in lines[0], done)
+
+
+def main():
+    check_refusals()
+    check_counting("6.1")
+    with tempfile.TemporaryDirectory(prefix="vpmu-test-") as folder:
+        check_off(folder)
+        check_files(folder)
+        check_record(folder)
+    with tempfile.TemporaryDirectory(prefix="vpmu-test-") as folder:
+        check_interrupt(folder)
+    print(f"1..{number}")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
