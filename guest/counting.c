@@ -272,8 +272,8 @@ static struct levels measure_levels(sequence *function)
 	counter_program(32, EVENT_INSTRUCTIONS, SEL_EN | SEL_USR);
 	counter_program(33, EVENT_CYCLES, SEL_EN | SEL_OS);
 	measure_all(run_in_user, (void *)(uintptr_t)function);
-	return (struct levels){ counter_read(0), counter_read(1), counter_read(2),
-				counter_read(32), counter_read(33) };
+	return (struct levels){ counter_read(0), counter_read(1), counter_read(2), counter_read(32),
+				counter_read(33) };
 }
 
 static void test_levels(void)

@@ -6,7 +6,7 @@
 #include "pmu.h"
 
 #define VECTOR_PMI 0x50
-#define TURNS	   20
+#define TURNS      20
 
 static struct {
 	volatile uint64_t progress, pmis;

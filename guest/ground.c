@@ -12,7 +12,9 @@
 
 static void test_faults(void)
 {
-	struct probe probe = { .rcx = ABSENT_MSR, .rax = 0x11, .rdx = 0x22, .rflags = FLAG_ALWAYS | FLAG_CF };
+	struct probe probe = {
+		.rcx = ABSENT_MSR, .rax = 0x11, .rdx = 0x22, .rflags = FLAG_ALWAYS | FLAG_CF
+	};
 	const struct frame *fault = &this_cpu()->fault;
 
 	ok(!probe_rdmsr(&probe), "RDMSR of an absent x2APIC register faults");

@@ -6,11 +6,11 @@
  */
 #include "pmu.h"
 
-#define VECTOR_PMI   0x50
-#define WORK	     (102 + MEASURE_INSTRUCTIONS - 1) /* short_work, measured */
-#define SLED_DEPTH   500
+#define VECTOR_PMI 0x50
+#define WORK       (102 + MEASURE_INSTRUCTIONS - 1) /* short_work, measured */
+#define SLED_DEPTH 500
 /* No promise of real processors; but beyond this a profile would be of no use. */
-#define MOST_SKID    600
+#define MOST_SKID 600
 
 extern void sled(void *), short_work(void *), long_work(void *);
 extern const char sled_begin[];

@@ -5,11 +5,12 @@
  */
 #include "pmu.h"
 
-#define CR4_PCE	      (1ul << 8)
-#define FLAG_RF	      0x10000
+#define CR4_PCE       (1ul << 8)
+#define FLAG_RF       0x10000
 #define FLAGS_PATTERN (FLAG_ALWAYS | FLAG_PF | FLAG_ZF | FLAG_OF)
 
-struct try {
+struct
+try {
 	probe_function *function;
 	struct probe probe;
 };
@@ -37,10 +38,11 @@ static bool is_fault(const struct try *try, unsigned int vector, const char *at)
 	       (fault->rflags & ~(uint64_t)(FLAG_RF | FLAG_IF)) == FLAGS_PATTERN;
 }
 
-static const uint32_t msrs[] = { MSR_PMC0,	     MSR_PERFEVTSEL0,	    MSR_MISC_ENABLE,
-				 MSR_DEBUGCTL,	     MSR_FIXED_CTR0,	    MSR_PERF_CAPABILITIES,
-				 MSR_FIXED_CTR_CTRL, MSR_GLOBAL_STATUS,	    MSR_GLOBAL_CTRL,
-				 MSR_GLOBAL_OVF_CTRL, MSR_A_PMC0 };
+static const uint32_t msrs[] = {
+	MSR_PMC0,        MSR_PERFEVTSEL0,       MSR_MISC_ENABLE,    MSR_DEBUGCTL,
+	MSR_FIXED_CTR0,  MSR_PERF_CAPABILITIES, MSR_FIXED_CTR_CTRL, MSR_GLOBAL_STATUS,
+	MSR_GLOBAL_CTRL, MSR_GLOBAL_OVF_CTRL,   MSR_A_PMC0
+};
 
 static void test_msrs(void)
 {
@@ -86,8 +88,7 @@ static void test_rdpmc(void)
 	ok(in_user(probe_rdpmc, RDPMC_FIXED, 0, &try) && try.probe.rax == 0x87654321 &&
 		   try.probe.rdx == 0xcba9,
 	   "and a fixed one");
-	ok(!in_user(probe_rdpmc, pmu.general, 0, &try) &&
-		   is_fault(&try, VECTOR_GP, probe_rdpmc_at),
+	ok(!in_user(probe_rdpmc, pmu.general, 0, &try) && is_fault(&try, VECTOR_GP, probe_rdpmc_at),
 	   "RDPMC in ring 3 of a bad index is a #GP");
 	ok(!in_user(probe_rdpmc, RDPMC_FIXED + pmu.fixed, 0, &try) &&
 		   is_fault(&try, VECTOR_GP, probe_rdpmc_at),
@@ -114,7 +115,8 @@ static void test_lock(void)
 	uint64_t before = rdmsr(MSR_GLOBAL_CTRL);
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(locked); i++) {
-		struct try try = { locked[i].function, { 1, 0x33, MSR_GLOBAL_CTRL, 0, FLAGS_PATTERN } };
+		struct try try = { locked[i].function,
+				   { 1, 0x33, MSR_GLOBAL_CTRL, 0, FLAGS_PATTERN } };
 
 		ok(!run_try(&try) && is_fault(&try, VECTOR_UD, locked[i].at),
 		   "LOCK %s is a #UD in ring 0", locked[i].name);

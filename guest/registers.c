@@ -6,18 +6,18 @@
  */
 #include "pmu.h"
 
-#define CPUID_1_ECX_DTES64 (1u << 2)
-#define CPUID_1_ECX_PDCM   (1u << 15)
-#define CPUID_1_EDX_DS	   (1u << 21)
-#define MISC_ENABLE_EMON   (1u << 7)
-#define MISC_ENABLE_NO_BTS (1u << 11)
+#define CPUID_1_ECX_DTES64  (1u << 2)
+#define CPUID_1_ECX_PDCM    (1u << 15)
+#define CPUID_1_EDX_DS      (1u << 21)
+#define MISC_ENABLE_EMON    (1u << 7)
+#define MISC_ENABLE_NO_BTS  (1u << 11)
 #define MISC_ENABLE_NO_PEBS (1u << 12)
 /* Cache references and misses, branch misses: nothing counts them under TCG. */
-#define NOT_COUNTED	   (1u << 3 | 1u << 4 | 1u << 6)
+#define NOT_COUNTED         (1u << 3 | 1u << 4 | 1u << 6)
 #define NOT_COUNTED_TOPDOWN (1u << 7)
-#define ALL_GENERAL	   8
-#define ALL_FIXED	   4
-#define FLAG_RF		   0x10000
+#define ALL_GENERAL         8
+#define ALL_FIXED           4
+#define FLAG_RF             0x10000
 
 /* A fault leaves these as they were; any pattern that is not all zero or one will do. */
 #define FLAGS_PATTERN (FLAG_ALWAYS | FLAG_CF | FLAG_AF | FLAG_SF)
@@ -45,9 +45,8 @@ static bool read_faults(uint32_t msr)
 
 static bool write_faults(uint32_t msr, uint64_t value)
 {
-	struct probe probe = { 0x1111111100000000 | (uint32_t)value, 0x33,
-			       0x4444444400000000 | msr, 0x5555555500000000 | value >> 32,
-			       FLAGS_PATTERN };
+	struct probe probe = { 0x1111111100000000 | (uint32_t)value, 0x33, 0x4444444400000000 | msr,
+			       0x5555555500000000 | value >> 32, FLAGS_PATTERN };
 	struct probe before = probe;
 
 	return !probe_wrmsr(&probe) && is_clean_fault(&before, probe_wrmsr_at);
@@ -81,7 +80,8 @@ static void test_cpuid(void)
 	ok(length == 7 || (pmu.version >= 5 && length == 8),
 	   "CPUID.0AH's vector of events has a length that fits the version");
 	is(ten.ebx, missing, "CPUID.0AH advertises exactly the events that are counted");
-	is(ten.ecx, pmu.version >= 5 ? 7 : 0, "CPUID.0AH:ECX lists fixed counters from version 5 on");
+	is(ten.ecx, pmu.version >= 5 ? 7 : 0,
+	   "CPUID.0AH:ECX lists fixed counters from version 5 on");
 	is(ten.edx & ~(0x1fffu | 1u << 15), 0, "CPUID.0AH:EDX has no other bit set");
 	ok(one.ecx & CPUID_1_ECX_PDCM, "CPUID.01H shows PDCM");
 	ok(!(one.ecx & CPUID_1_ECX_DTES64) && !(one.edx & CPUID_1_EDX_DS),
@@ -217,7 +217,8 @@ static void test_status(void)
 	if (pmu.version < 4) {
 		is(bits_without_fault(MSR_GLOBAL_OVF_CTRL, frozen), 0,
 		   "before version 4 GLOBAL_OVF_CTRL has no freeze bits");
-		ok(is_absent(MSR_GLOBAL_STATUS_SET), "GLOBAL_STATUS_SET is absent before version 4");
+		ok(is_absent(MSR_GLOBAL_STATUS_SET),
+		   "GLOBAL_STATUS_SET is absent before version 4");
 		ok(is_absent(MSR_GLOBAL_INUSE), "GLOBAL_INUSE is absent before version 4");
 		return;
 	}
@@ -302,8 +303,17 @@ static void test_absent(void)
 
 static void test_rdpmc(void)
 {
-	static const uint32_t bad[] = { 8, 31, 32, 0xffff, 0x10000, 0x20000000, RDPMC_FIXED + 3,
-					RDPMC_FIXED + 4, RDPMC_FIXED + 32, 0x80000000, 0xc0000000,
+	static const uint32_t bad[] = { 8,
+					31,
+					32,
+					0xffff,
+					0x10000,
+					0x20000000,
+					RDPMC_FIXED + 3,
+					RDPMC_FIXED + 4,
+					RDPMC_FIXED + 32,
+					0x80000000,
+					0xc0000000,
 					0xffffffff };
 	bool equal = true, faults = true;
 	uint64_t value;
@@ -352,7 +362,8 @@ static void test_upper_halves(void)
 static void test_apic(const char *mode)
 {
 	uint32_t before = apic_errors(), lvtpc = apic_read(APIC_LVTPC);
-	bool faults = read_faults(MSR_FIXED_CTR0 + pmu.fixed) && write_faults(MSR_GLOBAL_CTRL, ~0ull);
+	bool faults =
+		read_faults(MSR_FIXED_CTR0 + pmu.fixed) && write_faults(MSR_GLOBAL_CTRL, ~0ull);
 
 	ok(faults, "a #GP comes as it should in %s mode", mode);
 	ok(before == 0 && apic_errors() == 0, "and the local APIC has no error in %s mode", mode);

@@ -7,9 +7,9 @@
 #include "pmu.h"
 
 #define RESET_CONTROL 0xcf9
-#define MAGIC	      0x7650736574206d75ull
+#define MAGIC         0x7650736574206d75ull
 #define FIXED_SETTING FIXED_FIELD(1, FIXED_USR)
-#define VALUE	      0x1234567890
+#define VALUE         0x1234567890
 
 struct survivor {
 	uint64_t magic;
@@ -22,9 +22,10 @@ struct registers {
 
 static struct registers read_registers(void)
 {
-	return (struct registers){ rdmsr(MSR_PERFEVTSEL0), rdmsr(MSR_GLOBAL_CTRL),
-				   rdmsr(MSR_FIXED_CTR_CTRL), counter_read(0), counter_read(33),
-				   rdmsr(MSR_DEBUGCTL), rdmsr(MSR_GLOBAL_STATUS) };
+	return (struct registers){ rdmsr(MSR_PERFEVTSEL0),    rdmsr(MSR_GLOBAL_CTRL),
+				   rdmsr(MSR_FIXED_CTR_CTRL), counter_read(0),
+				   counter_read(33),          rdmsr(MSR_DEBUGCTL),
+				   rdmsr(MSR_GLOBAL_STATUS) };
 }
 
 static void program(void *unused)

@@ -5,7 +5,7 @@
 #include "pmu.h"
 
 #define VECTOR_PMI 0x50
-#define BASE	   (3 + MEASURE_INSTRUCTIONS - 1) /* around the turns */
+#define BASE       (3 + MEASURE_INSTRUCTIONS - 1) /* around the turns */
 
 extern void turns(void *turns);
 

@@ -7,7 +7,7 @@
 #include "pmu.h"
 
 #define VECTOR_PMI 0x50
-#define TURNS	   200
+#define TURNS      200
 
 static struct {
 	volatile uint64_t progress, pmis, faults, writes;
@@ -19,6 +19,8 @@ static void on_pmi(struct frame *frame)
 	seen[this_cpu()->index].pmis++;
 	/* As a real handler starts; or its own instructions are the next overflow. */
 	wrmsr(MSR_GLOBAL_CTRL, 0);
+	wrmsr(MSR_GLOBAL_OVF_CTRL, pmu_all() | (pmu.version >= 4 ? STATUS_CTR_FRZ : 0));
+	apic_write(APIC_LVTPC, frame->vector == VECTOR_PMI ? VECTOR_PMI : LVT_NMI);
 	if (frame->vector == VECTOR_PMI)
 		apic_write(APIC_EOI, 0);
 }
@@ -33,10 +35,10 @@ static uint64_t next_random(uint64_t *state)
 
 static uint32_t random_msr(uint64_t r)
 {
-	static const uint32_t single[] = { MSR_GLOBAL_CTRL,	MSR_GLOBAL_CTRL,
-					   MSR_FIXED_CTR_CTRL,	MSR_GLOBAL_OVF_CTRL,
-					   MSR_GLOBAL_STATUS,	MSR_GLOBAL_STATUS_SET,
-					   MSR_GLOBAL_INUSE,	MSR_PERF_CAPABILITIES,
+	static const uint32_t single[] = { MSR_GLOBAL_CTRL,    MSR_GLOBAL_CTRL,
+					   MSR_FIXED_CTR_CTRL, MSR_GLOBAL_OVF_CTRL,
+					   MSR_GLOBAL_STATUS,  MSR_GLOBAL_STATUS_SET,
+					   MSR_GLOBAL_INUSE,   MSR_PERF_CAPABILITIES,
 					   MSR_DEBUGCTL };
 	uint32_t i = r >> 8 & 7;
 

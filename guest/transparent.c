@@ -6,8 +6,8 @@
  */
 #include "pmu.h"
 
-#define CR4_PCE	 (1ul << 8)
-#define DR6_BS	 (1ul << 14)
+#define CR4_PCE  (1ul << 8)
+#define DR6_BS   (1ul << 14)
 #define DR6_NONE 0xffff0ff0ul
 
 enum instruction { NONE, RDMSR, WRMSR, RDPMC, CPUID, INSTRUCTIONS };
@@ -91,8 +91,8 @@ static void test_flags(enum instruction instruction, bool toggle, bool user, con
 	else
 		run_flags(&run);
 	if (!is(run.wrong, 0, "flags survive %s, %s", names[instruction], when))
-		print("# of %lu cases\n", (uint64_t)(flag_table_end - flag_table) * 2 *
-						  ARRAY_SIZE(values));
+		print("# of %lu cases\n",
+		      (uint64_t)(flag_table_end - flag_table) * 2 * ARRAY_SIZE(values));
 	ok(run.set == FLAG_STATUS && run.clear == FLAG_STATUS,
 	   "each of the six flags has been seen set and clear");
 }
@@ -232,7 +232,9 @@ extern void call_with(struct probe *probe, const void *code);
 extern volatile uint64_t window_table[512];
 
 static const uint8_t opcodes[][2] = {
-	[RDMSR] = { 0x0f, 0x32 }, [WRMSR] = { 0x0f, 0x30 }, [RDPMC] = { 0x0f, 0x33 },
+	[RDMSR] = { 0x0f, 0x32 },
+	[WRMSR] = { 0x0f, 0x30 },
+	[RDPMC] = { 0x0f, 0x33 },
 	[CPUID] = { 0x0f, 0xa2 },
 };
 
@@ -343,7 +345,7 @@ static void test_page_end(enum instruction instruction, bool crosses, const char
 
 /* Interrupts between an instruction and what completes it */
 
-#define ROUNDS	     2000
+#define ROUNDS       2000
 #define LEAST_NMIS   100
 #define LEAST_PERIOD 80 /* longer than the handler's own end, or nothing else would run */
 

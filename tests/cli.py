@@ -262,8 +262,9 @@ def real_qemu():
     check("what QEMU refuses, QEMU says", done.returncode == 1 and "-fly" in done.stderr, done)
     for pmu, cpi in (("off", "1"), ("intel-v2", "0.001"), ("intel-v3", "1.25"),
                      ("intel-v4", "1000"), ("intel-v5", "1")):
-        done = subprocess.run([VPMU, "run", "--pmu", pmu, "--cpi", cpi, "--", REAL, *CPU, "-display", "none",
-                               "-S", "-monitor", "stdio", "-serial", "none"], input="quit\n",
+        done = subprocess.run([VPMU, "run", "--pmu", pmu, "--cpi", cpi, "--", REAL, *CPU,
+                               "-display", "none", "-S", "-monitor", "stdio", "-serial", "none"],
+                              input="quit\n",
                               capture_output=True, text=True, timeout=60)
         check(f"the real QEMU starts with --pmu {pmu} --cpi {cpi}", done.returncode == 0
               and "not counted" not in done.stderr, done)

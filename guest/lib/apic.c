@@ -5,15 +5,15 @@
  */
 #include "guest.h"
 
-#define MSR_APIC_BASE	  0x1b
+#define MSR_APIC_BASE     0x1b
 #define APIC_BASE_ENABLE  0x800
-#define APIC_BASE_X2	  0x400
-#define MSR_X2APIC	  0x800
-#define XAPIC		  0xfee00000ul
-#define SVR_ENABLE	  0x100
-#define SPURIOUS_VECTOR	  0xff
-#define ICR_PENDING	  0x1000
-#define ICR_HIGH	  0x31
+#define APIC_BASE_X2      0x400
+#define MSR_X2APIC        0x800
+#define XAPIC             0xfee00000ul
+#define SVR_ENABLE        0x100
+#define SPURIOUS_VECTOR   0xff
+#define ICR_PENDING       0x1000
+#define ICR_HIGH          0x31
 #define XAPIC_DESTINATION 24
 
 static volatile uint32_t *xapic(unsigned int r)

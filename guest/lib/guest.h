@@ -7,10 +7,10 @@
 #ifndef GUEST_H
 #define GUEST_H
 
+#include "layout.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "layout.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -41,9 +41,9 @@ struct cpu {
 	uint64_t kernel_rsp;
 	uint64_t user_rsp;
 	unsigned int index;
-	struct frame fault;		    /* the last fault that a probe caused */
-	volatile uint64_t traps[256];	    /* how many came, by vector */
-	void (*volatile job)(void *);	    /* an AP's work; null: none */
+	struct frame fault;           /* the last fault that a probe caused */
+	volatile uint64_t traps[256]; /* how many came, by vector */
+	void (*volatile job)(void *); /* an AP's work; null: none */
 	void *job_argument;
 	volatile bool online;
 };

@@ -14,7 +14,7 @@
 #define SEL_CODE      0x18
 #define SEL_USER_DATA (0x20 | 3)
 #define SEL_USER_CODE (0x28 | 3)
-#define SEL_TSS	      0x30
+#define SEL_TSS       0x30
 
 #define TRAMPOLINE 0x8000
 

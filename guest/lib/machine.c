@@ -6,13 +6,13 @@
 #include "guest.h"
 
 #define PTE_PRESENT_USER_WRITE 7
-#define CMOS_INDEX	       0x70
-#define CMOS_DATA	       0x71
-#define CMOS_SECONDS	       0x00
-#define CMOS_STATUS_A	       0x0a
-#define CMOS_UPDATING	       0x80
-#define PIC_MASK	       0x21
-#define PIC_MASK_SECOND	       0xa1
+#define CMOS_INDEX             0x70
+#define CMOS_DATA              0x71
+#define CMOS_SECONDS           0x00
+#define CMOS_STATUS_A          0x0a
+#define CMOS_UPDATING          0x80
+#define PIC_MASK               0x21
+#define PIC_MASK_SECOND        0xa1
 
 struct pvh_start_info {
 	uint32_t magic, version, flags, modules;

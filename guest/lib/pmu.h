@@ -59,21 +59,21 @@ enum event {
 /* FIXED_CTR_CTRL, one counter's four bits. */
 enum { FIXED_OS = 1, FIXED_USR = 2, FIXED_ANY = 4, FIXED_PMI = 8, FIXED_ALL = 3 };
 #define FIXED_FIELD(counter, bits) ((uint64_t)(bits) << 4 * (counter))
-#define FIXED_BIT(counter)	   (1ull << (32 + (counter)))
-#define RDPMC_FIXED		   0x40000000
+#define FIXED_BIT(counter)         (1ull << (32 + (counter)))
+#define RDPMC_FIXED                0x40000000
 
 /* GLOBAL_STATUS and its relatives, beside the counters' bits. */
-#define STATUS_TOPA	(1ull << 55)
-#define STATUS_LBR_FRZ	(1ull << 58)
-#define STATUS_CTR_FRZ	(1ull << 59)
-#define STATUS_ASCI	(1ull << 60)
-#define STATUS_UNCORE	(1ull << 61)
-#define STATUS_BUFFER	(1ull << 62)
-#define STATUS_CHANGED	(1ull << 63)
-#define INUSE_PMI	(1ull << 63)
+#define STATUS_TOPA    (1ull << 55)
+#define STATUS_LBR_FRZ (1ull << 58)
+#define STATUS_CTR_FRZ (1ull << 59)
+#define STATUS_ASCI    (1ull << 60)
+#define STATUS_UNCORE  (1ull << 61)
+#define STATUS_BUFFER  (1ull << 62)
+#define STATUS_CHANGED (1ull << 63)
+#define INUSE_PMI      (1ull << 63)
 
 #define DEBUGCTL_FREEZE_PERFMON_ON_PMI (1ull << 12)
-#define CAPABILITIES_FW_WRITE	       (1ull << 13)
+#define CAPABILITIES_FW_WRITE          (1ull << 13)
 
 /* What CPUID says; pmu_find() fills it. */
 struct pmu {
@@ -89,9 +89,9 @@ extern struct pmu pmu;
 bool pmu_find(void);
 /* A test guest that needs a PMU calls this first; without one there is one failed verdict. */
 void pmu_need(void);
-uint64_t pmu_all(void);		/* all counters' bits in GLOBAL_CTRL */
+uint64_t pmu_all(void); /* all counters' bits in GLOBAL_CTRL */
 uint64_t pmu_general_mask(void);
-uint64_t pmu_value_mask(void);	/* of a general counter */
+uint64_t pmu_value_mask(void); /* of a general counter */
 /* Everything off, all counters, selects and status bits zero. */
 void pmu_clear(void);
 

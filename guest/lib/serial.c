@@ -3,13 +3,13 @@
  * Verdicts as TAP over the first serial line, and the guest's end. Not for
  * application processors: there is no lock.
  */
-#include <stdarg.h>
 #include "guest.h"
+#include <stdarg.h>
 
-#define SERIAL		   0x3f8
+#define SERIAL             0x3f8
 #define SERIAL_LINE_STATUS (SERIAL + 5)
-#define SERIAL_EMPTY	   0x20
-#define DEBUG_EXIT	   0xf4
+#define SERIAL_EMPTY       0x20
+#define DEBUG_EXIT         0xf4
 
 unsigned int verdicts;
 static unsigned int failed;

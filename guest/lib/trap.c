@@ -38,8 +38,8 @@ void (*volatile trap_hook[256])(struct frame *frame);
 
 static struct gate idt[256] __attribute__((aligned(16)));
 static uint64_t gdt[SEL_TSS / 8 + 2 * MAX_CPUS] __attribute__((aligned(16))) = {
-	[SEL_CODE32 / 8] = 0x00cf9a000000ffff, [SEL_DATA / 8] = 0x00cf92000000ffff,
-	[SEL_CODE / 8] = 0x00af9a000000ffff,   [SEL_USER_DATA / 8] = 0x00cff2000000ffff,
+	[SEL_CODE32 / 8] = 0x00cf9a000000ffff,    [SEL_DATA / 8] = 0x00cf92000000ffff,
+	[SEL_CODE / 8] = 0x00af9a000000ffff,      [SEL_USER_DATA / 8] = 0x00cff2000000ffff,
 	[SEL_USER_CODE / 8] = 0x00affa000000ffff,
 };
 static struct task_state task_states[MAX_CPUS];
@@ -146,7 +146,11 @@ void trap(struct frame *frame)
 
 static bool run_probe(probe_function *function, struct probe *probe)
 {
-	probe->rflags = FLAG_ALWAYS;
+	uint64_t flags;
+
+	/* A probe sets all flags; interrupts stay as they are. */
+	__asm__ volatile("pushfq\n\tpop %0" : "=r"(flags));
+	probe->rflags = FLAG_ALWAYS | (flags & FLAG_IF);
 	return function(probe);
 }
 

@@ -169,6 +169,17 @@ static void serve_cpuid(struct vcpu *vcpu, const struct site *site)
 	finish_later(vcpu, site);
 }
 
+/* Let QEMU raise an exception at another address, and have it return to `to`. */
+static _Noreturn void detour(struct vcpu *vcpu, uint64_t at, unsigned int length, uint64_t ip,
+			     uint64_t to)
+{
+	vcpu->detour_at = at;
+	vcpu->detour_from = at + length;
+	vcpu->detour_ip = ip;
+	vcpu->detour_to = to;
+	qemu_plugin_set_pc(at);
+}
+
 /*
  * A single step over RDPMC: QEMU raises its trap behind an instruction that it
  * runs, so let it run a NOP instead and correct where the trap returns to.
@@ -185,16 +196,12 @@ static void step_over(struct vcpu *vcpu, const struct site *site, uint64_t ip)
 	if (!nop)
 		return;
 	leave_block(vcpu, site, false); /* the NOP counts in its place */
-	vcpu->detour_from = page + (uint64_t)(nop - bytes) + 1 - base;
-	vcpu->detour_to = ip + site->length;
-	qemu_plugin_set_pc(vcpu->detour_from - 1);
+	detour(vcpu, page + (uint64_t)(nop - bytes) - base, 1, ip, ip + site->length);
 }
 
 static _Noreturn void jump_to_fault(struct vcpu *vcpu, uint64_t ip)
 {
-	vcpu->detour_from = IP_FAULTS;
-	vcpu->detour_to = ip;
-	qemu_plugin_set_pc(IP_FAULTS);
+	detour(vcpu, IP_FAULTS, 0, ip, ip);
 }
 
 static void complete_rdpmc(struct vcpu *vcpu, const struct site *site, bool fault, uint64_t value)
@@ -406,6 +413,17 @@ static void correct_cut_block(struct vcpu *vcpu, uint64_t from)
 		uncount_from(vcpu, block, from);
 }
 
+/* An interrupt has come before the exception: it returns to the instruction itself. */
+static void abandon_detour(struct vcpu *vcpu, uint64_t from)
+{
+	bool wide = reg_read(GUEST_EFER) & EFER_LMA;
+	uint64_t ip = GUINT64_TO_LE(vcpu->detour_ip);
+
+	if (from == vcpu->detour_at + code_base())
+		guest_write(reg_read(GUEST_SP), &ip, wide ? 8 : 4);
+	vcpu->detour_from = 0;
+}
+
 /* The vCPU is at the start of the handler of an exception or interrupt. */
 void access_delivered(struct vcpu *vcpu, uint64_t from, uint64_t to)
 {
@@ -417,6 +435,8 @@ void access_delivered(struct vcpu *vcpu, uint64_t from, uint64_t to)
 		return;
 	}
 	apply_fixup(vcpu);
+	if (!exception && vcpu->detour_from)
+		abandon_detour(vcpu, from);
 	if (exception)
 		correct_cut_block(vcpu, from);
 	else

@@ -130,6 +130,8 @@ struct vcpu {
 	bool raised; /* an exception has been raised and not delivered yet */
 	uint64_t detour_from; /* an exception that would return here (0: none) ... */
 	uint64_t detour_to;   /* ... returns there */
+	uint64_t detour_at;   /* where it was sent to be raised */
+	uint64_t detour_ip;   /* the instruction that the detour stands for */
 	int64_t last_use;  /* monotonic time of the last PMU access, in microseconds */
 };
 
