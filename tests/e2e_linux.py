@@ -30,7 +30,11 @@ LOCKUP = """
 echo 1 >/proc/sys/kernel/watchdog_thresh
 echo 1 >/proc/sys/kernel/nmi_watchdog
 taskset -c 1 PROGRAMS/load MODULE &
-sleep 100
+# What an NMI handler says reaches the console with the next message of another CPU.
+for second in $(seq 100); do
+	sleep 1
+	echo alive >/dev/kmsg
+done
 """
 
 BAD = re.compile(r"Uhhuh|unknown NMI|unknown reason|Dazed|unchecked MSR|WARNING:|Call Trace|"
@@ -89,15 +93,17 @@ def hanging_module(kernel, path):
         del data[-len(SIGNED) - 12 - size:]
     rows = list(sections(data))
     section, value = symbol(data, b"init_module")
-    # The call of __fentry__, five bytes, is the tracer's and stays.
+    # The call of __fentry__, five bytes, is the tracer's and stays; so does ENDBR64.
+    start = rows[section][1][4] + value
+    value += 9 if data[start:start + 4] == b"\xf3\x0f\x1e\xfa" else 5
     code = b"\xfa" + b"\x90" * 60 + b"\xeb" + struct.pack("b", -62)
-    first, last = value + 5, value + 5 + len(code)
+    first, last = value, value + len(code)
     for _, row in rows:
         if row[1] != 4 or row[7] != section:  # relocations of that section
             continue
         for at in range(row[4], row[4] + row[5], 24):
             offset, info, _ = struct.unpack_from("<QQq", data, at)
-            if first - 8 < offset < last and offset >= value + 5:
+            if first <= offset < last:
                 struct.pack_into("<QQq", data, at, offset, 0, 0)  # R_X86_64_NONE
     start = rows[section][1][4] + first
     assert first + len(code) <= rows[section][1][5], "the section is too short"
