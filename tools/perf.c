@@ -86,8 +86,8 @@ static void make_scratch(const struct perf_options *options)
 	scratch.initramfs = text("%s/initramfs", scratch.folder);
 	scratch.out = text("%s/out", scratch.folder);
 	scratch.log = text("%s/log", scratch.folder);
-	scratch.console = options->console ? text("%s", options->console) :
-					     text("%s/console", scratch.folder);
+	scratch.console = options->console ? text("%s", options->console)
+					   : text("%s/console", scratch.folder);
 	if (mkdir(scratch.out, 0700))
 		fail("%s: %s", scratch.out, strerror(errno));
 }
@@ -116,7 +116,7 @@ static bool take_option(struct perf_options *options, char **argv, int *i)
 		const char *name;
 		const char **to;
 	} known[] = {
-		{ "--cpus", &options->cpus },	  { "--memory", &options->memory },
+		{ "--cpus", &options->cpus },     { "--memory", &options->memory },
 		{ "--kernel", &options->kernel }, { "--qemu", &options->qemu },
 		{ "--append", &options->append }, { "--console", &options->console },
 	};

@@ -19,7 +19,7 @@ struct perf_options {
 	const char *append;  /* more kernel parameters; NULL: none */
 	const char *console; /* where the kernel's console goes; NULL: nowhere */
 	struct args out;     /* files to bring out, as the user named them */
-	bool out_all;	     /* bring every new or changed file of the working directory out */
+	bool out_all;        /* bring every new or changed file of the working directory out */
 };
 
 /* A folder for one run, removed with all that is in it when the command exits. */
@@ -40,7 +40,7 @@ void job_write(const struct perf_options *options, char *const *argv, const char
  * process. before: the signal mask that QEMU gets.
  */
 pid_t perf_guest_start(const struct perf_options *options, const struct scratch *scratch,
-		  const sigset_t *before, int *streams);
+		       const sigset_t *before, int *streams);
 
 /* End it and wait until it is gone. */
 void perf_guest_end(pid_t pid);

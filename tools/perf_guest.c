@@ -162,7 +162,7 @@ static void add_modules(struct initramfs *archive, const char *kernel)
 void job_write(const struct perf_options *options, char *const *argv, const char *release,
 	       const char *path)
 {
-	static const char *const folders[] = { "dev",  "proc",	"sys",	  "lower",
+	static const char *const folders[] = { "dev", "proc",    "sys", "lower",
 					       "new", "scratch", "out" };
 	const char *kernel = text("%s/%s", paths_get()->kernel, options->kernel);
 	struct initramfs archive;
@@ -280,7 +280,7 @@ _Noreturn static void become_qemu(char **argv, const sigset_t *before, int log, 
 }
 
 pid_t perf_guest_start(const struct perf_options *options, const struct scratch *scratch,
-		  const sigset_t *before, int *streams)
+		       const sigset_t *before, int *streams)
 {
 	struct args words = { 0 };
 	pid_t parent = getpid(), pid;

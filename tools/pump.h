@@ -9,11 +9,11 @@
 #include <stdbool.h>
 
 enum pump_end {
-	PUMP_STATUS,	  /* the job has ended; status is its wait status */
-	PUMP_ERROR,	  /* the guest could not do the job; the reason is on stderr */
-	PUMP_GONE,	  /* the guest has ended without a word */
+	PUMP_STATUS,      /* the job has ended; status is its wait status */
+	PUMP_ERROR,       /* the guest could not do the job; the reason is on stderr */
+	PUMP_GONE,        /* the guest has ended without a word */
 	PUMP_INTERRUPTED, /* *stop was set */
-	PUMP_CLOSED,	  /* nobody reads stdout or stderr any more */
+	PUMP_CLOSED,      /* nobody reads stdout or stderr any more */
 };
 
 /*

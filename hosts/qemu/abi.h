@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define PLUGIN_ABI_VERSION 7
-#define PLUGIN_EXPORT	   __attribute__((visibility("default")))
+#define PLUGIN_EXPORT      __attribute__((visibility("default")))
 
 typedef uint64_t qemu_plugin_id_t;
 
@@ -122,11 +122,9 @@ void qemu_plugin_register_vcpu_discon_cb(qemu_plugin_id_t id, enum qemu_plugin_d
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, qemu_plugin_vcpu_tb_trans_cb_t cb,
 					   void *userdata);
 void qemu_plugin_register_flush_cb(qemu_plugin_id_t id, qemu_plugin_udata_cb_t cb, void *userdata);
-void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, qemu_plugin_udata_cb_t cb,
-				    void *userdata);
+void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, qemu_plugin_udata_cb_t cb, void *userdata);
 
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
-					  qemu_plugin_vcpu_udata_cb_t cb,
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, qemu_plugin_vcpu_udata_cb_t cb,
 					  enum qemu_plugin_cb_flags flags, void *userdata);
 void qemu_plugin_register_vcpu_tb_exec_cond_cb(struct qemu_plugin_tb *tb,
 					       qemu_plugin_vcpu_udata_cb_t cb,
@@ -160,9 +158,8 @@ _Noreturn void qemu_plugin_set_pc(uint64_t vaddr);
 
 bool qemu_plugin_read_memory_vaddr(uint64_t addr, GByteArray *data, size_t len);
 bool qemu_plugin_write_memory_vaddr(uint64_t addr, GByteArray *data);
-enum qemu_plugin_hwaddr_operation_result qemu_plugin_read_memory_hwaddr(uint64_t addr,
-									GByteArray *data,
-									size_t len);
+enum qemu_plugin_hwaddr_operation_result
+qemu_plugin_read_memory_hwaddr(uint64_t addr, GByteArray *data, size_t len);
 enum qemu_plugin_hwaddr_operation_result qemu_plugin_write_memory_hwaddr(uint64_t addr,
 									 GByteArray *data);
 bool qemu_plugin_translate_vaddr(uint64_t vaddr, uint64_t *hwaddr);

@@ -23,18 +23,18 @@
 #define PAGE UINT64_C(4096)
 
 #define MSR_MISC_ENABLE 0x1a0
-#define MSR_FAULTS	0x80e /* DFR: not an x2APIC register; unlike others it leaves ESR alone */
+#define MSR_FAULTS      0x80e /* DFR: not an x2APIC register; unlike others it leaves ESR alone */
 
 /* Fetching from here is a #GP(0) in long mode: the address is not canonical. */
 #define IP_FAULTS (UINT64_C(1) << 62)
 
-#define CR0_PE	  (UINT64_C(1) << 0)
-#define CR4_PCE	  (UINT64_C(1) << 8)
-#define EFER_LMA  (UINT64_C(1) << 10)
-#define FLAGS_TF  (UINT64_C(1) << 8)
-#define FLAGS_DF  (UINT64_C(1) << 10)
-#define FLAGS_RF  (UINT64_C(1) << 16)
-#define FLAGS_CC  UINT64_C(0x8d5) /* CF, PF, AF, ZF, SF, OF: TCG keeps them elsewhere */
+#define CR0_PE   (UINT64_C(1) << 0)
+#define CR4_PCE  (UINT64_C(1) << 8)
+#define EFER_LMA (UINT64_C(1) << 10)
+#define FLAGS_TF (UINT64_C(1) << 8)
+#define FLAGS_DF (UINT64_C(1) << 10)
+#define FLAGS_RF (UINT64_C(1) << 16)
+#define FLAGS_CC UINT64_C(0x8d5) /* CF, PF, AF, ZF, SF, OF: TCG keeps them elsewhere */
 
 static uint64_t pair(uint64_t high, uint64_t low)
 {
@@ -109,8 +109,7 @@ static void finish_later(struct vcpu *vcpu, const struct site *site)
 /* QEMU's RDMSR and WRMSR answer this MSR with #GP(0); ECX is restored after. */
 static void fault_msr(struct vcpu *vcpu, const struct site *site)
 {
-	vcpu->fixup = (struct fixup){ .pending = true, .fault = true,
-				      .saved = reg_read(GUEST_CX) };
+	vcpu->fixup = (struct fixup){ .pending = true, .fault = true, .saved = reg_read(GUEST_CX) };
 	hold(vcpu);
 	leave_block(vcpu, site, false);
 	reg_write(GUEST_CX, MSR_FAULTS);
@@ -164,7 +163,8 @@ static void serve_cpuid(struct vcpu *vcpu, const struct site *site)
 
 	if (leaf != 0x1 && leaf != 0xa)
 		return;
-	vcpu->fixup = (struct fixup){ .cpuid = true, .leaf = leaf,
+	vcpu->fixup = (struct fixup){ .cpuid = true,
+				      .leaf = leaf,
 				      .subleaf = (uint32_t)reg_read(GUEST_CX) };
 	finish_later(vcpu, site);
 }
@@ -210,8 +210,11 @@ static void complete_rdpmc(struct vcpu *vcpu, const struct site *site, bool faul
 
 	vcpu->at = NULL;
 	if (!site->clean_flags) {
-		vcpu->undo = (struct undo){ .pending = true, .ip = ip, .length = site->length,
-					    .fault = fault, .value = value };
+		vcpu->undo = (struct undo){ .pending = true,
+					    .ip = ip,
+					    .length = site->length,
+					    .fault = fault,
+					    .value = value };
 		hold(vcpu);
 		leave_block(vcpu, site, !fault);
 		return;
@@ -272,8 +275,8 @@ static void apply_fixup(struct vcpu *vcpu)
 	if (fixup->msr)
 		write_pair(fixup->value);
 	if (fixup->misc_enable)
-		write_pair(vpmu_misc_enable(&vcpu->pmu,
-					    pair(reg_read(GUEST_DX), reg_read(GUEST_AX))));
+		write_pair(
+			vpmu_misc_enable(&vcpu->pmu, pair(reg_read(GUEST_DX), reg_read(GUEST_AX))));
 	if (fixup->fault)
 		reg_write(GUEST_CX, fixup->saved);
 	if (fixup->fault_cr4)
@@ -305,8 +308,12 @@ static bool read_frame(struct frame *frame)
 
 	if (!(reg_read(GUEST_CR0) & CR0_PE) || !guest_read(sp, words, 12))
 		return false;
-	*frame = (struct frame){ GUINT32_FROM_LE(words[0]), GUINT32_FROM_LE(words[1]),
-				 GUINT32_FROM_LE(words[2]), sp + 12, 0, false };
+	*frame = (struct frame){ GUINT32_FROM_LE(words[0]),
+				 GUINT32_FROM_LE(words[1]),
+				 GUINT32_FROM_LE(words[2]),
+				 sp + 12,
+				 0,
+				 false };
 	if ((frame->cs & 3) == (reg_read(GUEST_CS) & 3))
 		return true;
 	if (!guest_read(sp, words, sizeof(words)))
@@ -446,11 +453,16 @@ void access_delivered(struct vcpu *vcpu, uint64_t from, uint64_t to)
 static _Atomic uint64_t *statistic_of(enum insn_kind kind)
 {
 	switch (kind) {
-	case INSN_RDMSR: return &statistics.rdmsr;
-	case INSN_WRMSR: return &statistics.wrmsr;
-	case INSN_RDPMC: return &statistics.rdpmc;
-	case INSN_CPUID: return &statistics.cpuid;
-	case INSN_OTHER: break;
+	case INSN_RDMSR:
+		return &statistics.rdmsr;
+	case INSN_WRMSR:
+		return &statistics.wrmsr;
+	case INSN_RDPMC:
+		return &statistics.rdpmc;
+	case INSN_CPUID:
+		return &statistics.cpuid;
+	case INSN_OTHER:
+		break;
 	}
 	return NULL;
 }

@@ -11,8 +11,16 @@ _Static_assert(CLASS_INTERRUPT <= 8, "the classes that code has fit in insn_fact
 static bool is_legacy_prefix(uint8_t byte)
 {
 	switch (byte) {
-	case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0x66: case 0x67:
-	case 0xf2: case 0xf3:
+	case 0x26:
+	case 0x2e:
+	case 0x36:
+	case 0x3e:
+	case 0x64:
+	case 0x65:
+	case 0x66:
+	case 0x67:
+	case 0xf2:
+	case 0xf3:
 		return true;
 	}
 	return false; /* LOCK is none: it makes all of the served instructions #UD */
@@ -30,10 +38,14 @@ enum insn_kind decode_kind(const uint8_t *bytes, size_t length)
 	if (length - at != 2 || bytes[at] != 0x0f)
 		return INSN_OTHER;
 	switch (bytes[at + 1]) {
-	case 0x30: return INSN_WRMSR;
-	case 0x32: return INSN_RDMSR;
-	case 0x33: return INSN_RDPMC;
-	case 0xa2: return INSN_CPUID;
+	case 0x30:
+		return INSN_WRMSR;
+	case 0x32:
+		return INSN_RDMSR;
+	case 0x33:
+		return INSN_RDPMC;
+	case 0xa2:
+		return INSN_CPUID;
 	}
 	return INSN_OTHER;
 }
@@ -109,8 +121,8 @@ static const ZydisDecoder *decoder(enum code_size size)
 	static _Thread_local bool ready[3];
 
 	if (!ready[size])
-		ready[size] = ZYAN_SUCCESS(ZydisDecoderInit(&decoders[size], modes[size].mode,
-							    modes[size].stack));
+		ready[size] = ZYAN_SUCCESS(
+			ZydisDecoderInit(&decoders[size], modes[size].mode, modes[size].stack));
 	return ready[size] ? &decoders[size] : NULL;
 }
 
@@ -128,10 +140,11 @@ bool decode_facts(const uint8_t *bytes, size_t length, enum code_size size,
 		return false;
 	facts->classes = (uint8_t)(bit(CLASS_INSTRUCTION) | branch_classes(&insn) |
 				   memory_classes(&insn, operands));
-	facts->repeats = insn.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE |
-					    ZYDIS_ATTRIB_HAS_REPNE);
-	facts->writes_flags = insn.cpu_flags && ((insn.cpu_flags->modified |
-						  insn.cpu_flags->set_0 | insn.cpu_flags->set_1 |
-						  insn.cpu_flags->undefined) & flags);
+	facts->repeats = insn.attributes &
+			 (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE);
+	facts->writes_flags =
+		insn.cpu_flags && ((insn.cpu_flags->modified | insn.cpu_flags->set_0 |
+				    insn.cpu_flags->set_1 | insn.cpu_flags->undefined) &
+				   flags);
 	return true;
 }

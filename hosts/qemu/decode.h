@@ -16,7 +16,7 @@ enum code_size { CODE_16, CODE_32, CODE_64 };
 struct insn_facts {
 	uint8_t classes;   /* bit 1 << enum event_class */
 	bool writes_flags; /* any of CF, PF, AF, ZF, SF, OF */
-	bool repeats;	   /* by a REP prefix */
+	bool repeats;      /* by a REP prefix */
 };
 
 /* Which of the served instructions this is, if any; needs no code size. */

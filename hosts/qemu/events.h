@@ -29,11 +29,11 @@ enum event_class {
 struct event_row {
 	uint8_t select;
 	uint8_t umask;
-	enum vpmu_event_id id;	/* VPMU_EVENT_RAW if the event is not architectural */
+	enum vpmu_event_id id;  /* VPMU_EVENT_RAW if the event is not architectural */
 	enum event_class class; /* CLASS_NONE: not counted */
-	bool cycles;		/* in cycles: instructions times cpi */
-	const char *name;	/* as the SDM or perf's event list calls it */
-	const char *why;	/* why it is not counted; NULL if it is */
+	bool cycles;            /* in cycles: instructions times cpi */
+	const char *name;       /* as the SDM or perf's event list calls it */
+	const char *why;        /* why it is not counted; NULL if it is */
 };
 
 extern const struct event_row event_rows[];

@@ -8,21 +8,21 @@
  */
 #include "plugin.h"
 
-#define APIC_BASE	  UINT64_C(0xfee00000)
-#define APIC_ID		  0x020
-#define APIC_SVR	  0x0f0
-#define APIC_LVTPC	  0x340
-#define APIC_SVR_ENABLE	  (1u << 8)
-#define LVT_MASKED	  (1u << 16)
-#define LVT_VECTOR	  0xffu
-#define LVT_MODE	  (7u << 8)
-#define LVT_MODE_FIXED	  (0u << 8)
-#define LVT_MODE_NMI	  (4u << 8)
+#define APIC_BASE       UINT64_C(0xfee00000)
+#define APIC_ID         0x020
+#define APIC_SVR        0x0f0
+#define APIC_LVTPC      0x340
+#define APIC_SVR_ENABLE (1u << 8)
+#define LVT_MASKED      (1u << 16)
+#define LVT_VECTOR      0xffu
+#define LVT_MODE        (7u << 8)
+#define LVT_MODE_FIXED  (0u << 8)
+#define LVT_MODE_NMI    (4u << 8)
 
-#define MSR_APIC_BASE	  0x1b
-#define APIC_BASE_EXTD	  (UINT64_C(1) << 10)
-#define MSR_X2APIC_SVR	  0x80f
-#define MSR_X2APIC_LVTPC  0x834
+#define MSR_APIC_BASE    0x1b
+#define APIC_BASE_EXTD   (UINT64_C(1) << 10)
+#define MSR_X2APIC_SVR   0x80f
+#define MSR_X2APIC_LVTPC 0x834
 
 void lapic_reset(struct vcpu *vcpu)
 {

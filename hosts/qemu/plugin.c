@@ -14,7 +14,7 @@
 
 PLUGIN_EXPORT int qemu_plugin_version = PLUGIN_ABI_VERSION;
 
-#define VCPUS_MAX 4096
+#define VCPUS_MAX   4096
 #define REPORTS_MAX 1024
 
 struct statistics statistics;
@@ -106,8 +106,8 @@ static void vcpu_idle(unsigned int index, void *unused)
 	service_idle(vcpu_get(index));
 }
 
-static void vcpu_discontinuity(unsigned int index, enum qemu_plugin_discon_type type,
-			       uint64_t from, uint64_t to, void *unused)
+static void vcpu_discontinuity(unsigned int index, enum qemu_plugin_discon_type type, uint64_t from,
+			       uint64_t to, void *unused)
 {
 	struct vcpu *vcpu = vcpu_get(index);
 
@@ -203,16 +203,18 @@ static int parse_argument(const char *argument)
 	const char *value = strchr(argument, '=');
 
 	if (g_str_has_prefix(argument, "pmu="))
-		return parse_pmu(value + 1) ? 0 :
-		       refuse("unknown pmu '%s' (off, intel-v2, intel-v3, intel-v4, intel-v5)",
-			      value + 1);
+		return parse_pmu(value + 1) ? 0
+					    : refuse("unknown pmu '%s' (off, intel-v2, intel-v3, "
+						     "intel-v4, intel-v5)",
+						     value + 1);
 	if (g_str_has_prefix(argument, "cpi="))
-		return source_set_cpi(value + 1) ? 0 :
-		       refuse("cpi '%s' is no number from 0.001 to 1000", value + 1);
+		return source_set_cpi(value + 1)
+			       ? 0
+			       : refuse("cpi '%s' is no number from 0.001 to 1000", value + 1);
 	if (g_str_has_prefix(argument, "report=")) {
 		report_file = fopen(value + 1, "ae");
-		return report_file ? 0 : refuse("cannot write the report file: %s",
-						strerror(errno));
+		return report_file ? 0
+				   : refuse("cannot write the report file: %s", strerror(errno));
 	}
 	return refuse("unknown argument '%s' (pmu=, cpi=, report=)", argument);
 }
@@ -221,8 +223,8 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 {
 	if (info->version.cur < PLUGIN_ABI_VERSION || info->version.min > PLUGIN_ABI_VERSION)
 		return refuse("%s", "this QEMU's plugin interface is not version 7 (QEMU 11.1)");
-	if (!info->system_emulation || (strcmp(info->target_name, "x86_64") != 0 &&
-					strcmp(info->target_name, "i386") != 0))
+	if (!info->system_emulation ||
+	    (strcmp(info->target_name, "x86_64") != 0 && strcmp(info->target_name, "i386") != 0))
 		return refuse("serves x86 system emulation, not '%s'", info->target_name);
 	if (info->system.max_vcpus > VCPUS_MAX)
 		return refuse("%s", "serves at most 4096 vCPUs");

@@ -32,9 +32,9 @@ static inline unsigned int entry_of(enum event_class class, enum level level)
 /* What translated code writes for a vCPU. */
 struct score {
 	uint64_t raw[ENTRY_COUNT]; /* total + bias of the entry */
-	uint64_t block;		   /* struct block that started last; 0: none */
-	uint64_t alone;		   /* the same, of one that may be a re-run (rerun.c) */
-	uint64_t held;		   /* something waits for the next hook */
+	uint64_t block;            /* struct block that started last; 0: none */
+	uint64_t alone;            /* the same, of one that may be a re-run (rerun.c) */
+	uint64_t held;             /* something waits for the next hook */
 };
 
 /* An instruction of a counted block, as the corrections need it. */
@@ -45,7 +45,7 @@ struct block_insn {
 
 /* A counted block. Lives until QEMU throws its translations away. */
 struct block {
-	uint64_t vaddr; /* where it was translated: another mapping may run it elsewhere */
+	uint64_t vaddr;   /* where it was translated: another mapping may run it elsewhere */
 	const char *code; /* where QEMU has its bytes: the same for all mappings */
 	uint32_t entries; /* which totals it adds to: bit per entry */
 	uint16_t count;
@@ -58,18 +58,18 @@ struct site {
 	enum level level;
 	uint16_t offset; /* of its address from the block's */
 	uint8_t length;
-	uint16_t page_offset; /* of the block's address in its page */
-	bool last;	      /* nothing follows it in its block */
-	bool clean_flags;     /* no instruction before it in the block writes flags */
+	uint16_t page_offset;        /* of the block's address in its page */
+	bool last;                   /* nothing follows it in its block */
+	bool clean_flags;            /* no instruction before it in the block writes flags */
 	uint16_t ahead[CLASS_COUNT]; /* counted with the block but not before this one */
-	uint16_t self;		     /* its own classes */
+	uint16_t self;               /* its own classes */
 };
 
 /* How a total is made of the entries' totals. */
 struct formula {
 	enum event_class class; /* CLASS_NONE: it stays zero */
-	bool scaled;		/* times cpi */
-	bool complement;	/* cycles without the class's event */
+	bool scaled;            /* times cpi */
+	bool complement;        /* cycles without the class's event */
 	enum level level;
 };
 
@@ -83,17 +83,29 @@ struct slot {
 #define SLOT_COUNT (VPMU_MAX_GENERAL + VPMU_MAX_FIXED)
 
 enum reg {
-	GUEST_AX, GUEST_BX, GUEST_CX, GUEST_DX, GUEST_SP, GUEST_IP, GUEST_FLAGS, GUEST_CS, GUEST_SS,
-	GUEST_CR0, GUEST_CR4, GUEST_EFER, GUEST_KGSBASE, GUEST_COUNT
+	GUEST_AX,
+	GUEST_BX,
+	GUEST_CX,
+	GUEST_DX,
+	GUEST_SP,
+	GUEST_IP,
+	GUEST_FLAGS,
+	GUEST_CS,
+	GUEST_SS,
+	GUEST_CR0,
+	GUEST_CR4,
+	GUEST_EFER,
+	GUEST_KGSBASE,
+	GUEST_COUNT
 };
 
 /* Results of an instruction that QEMU runs itself, put right afterwards. */
 struct fixup {
 	bool pending;
-	bool cpuid;	  /* adjust what CPUID returned for leaf, subleaf */
+	bool cpuid;       /* adjust what CPUID returned for leaf, subleaf */
 	bool misc_enable; /* adjust what RDMSR returned */
-	bool msr;	  /* RDMSR returns value */
-	bool fault;	  /* restore what was changed to make QEMU raise #GP */
+	bool msr;         /* RDMSR returns value */
+	bool fault;       /* restore what was changed to make QEMU raise #GP */
 	bool fault_cr4;
 	uint32_t leaf;
 	uint32_t subleaf;
@@ -123,16 +135,16 @@ struct vcpu {
 	struct slot slots[SLOT_COUNT];
 	uint64_t bias[ENTRY_COUNT];
 	const struct site *at; /* the site being served: totals are corrected to it */
-	bool at_retired;	   /* ... with the instruction itself counted */
+	bool at_retired;       /* ... with the instruction itself counted */
 	struct fixup fixup;
 	struct undo undo;
 	struct lapic lapic;
-	bool raised; /* an exception has been raised and not delivered yet */
+	bool raised;          /* an exception has been raised and not delivered yet */
 	uint64_t detour_from; /* an exception that would return here (0: none) ... */
 	uint64_t detour_to;   /* ... returns there */
 	uint64_t detour_at;   /* where it was sent to be raised */
 	uint64_t detour_ip;   /* the instruction that the detour stands for */
-	int64_t last_use;  /* monotonic time of the last PMU access, in microseconds */
+	int64_t last_use;     /* monotonic time of the last PMU access, in microseconds */
 };
 
 struct statistics {

@@ -43,8 +43,7 @@ void registers_init(void)
 	GArray *list = qemu_plugin_get_registers();
 
 	for (guint i = 0; i < list->len; i++) {
-		qemu_plugin_reg_descriptor *d =
-			&g_array_index(list, qemu_plugin_reg_descriptor, i);
+		qemu_plugin_reg_descriptor *d = &g_array_index(list, qemu_plugin_reg_descriptor, i);
 
 		for (unsigned int reg = 0; reg < GUEST_COUNT; reg++)
 			if (!strcmp(d->name, names[reg][0]) || !strcmp(d->name, names[reg][1])) {

@@ -103,7 +103,8 @@ static bool formula_of(const struct vpmu_event *event, struct formula *f)
 
 	if (!row || row->class == CLASS_NONE)
 		return false;
-	*f = (struct formula){ .class = row->class, .scaled = row->cycles,
+	*f = (struct formula){ .class = row->class,
+			       .scaled = row->cycles,
 			       .level = level_of(event) };
 	return masked_formula(event, f);
 }
@@ -294,7 +295,7 @@ void source_correct(struct vcpu *vcpu, const struct block *block, unsigned int d
 	struct score *score = vcpu_score(vcpu);
 
 	for (unsigned int i = done; i < block->count; i++)
-		for (unsigned int class = 0; class < CLASS_INTERRUPT; class++) {
+		for (unsigned int class = 0; class < CLASS_INTERRUPT; class ++) {
 			if (!(block->insn[i].classes >> class & 1))
 				continue;
 			for (unsigned int level = 0; level < LEVEL_COUNT; level++) {

@@ -7,10 +7,10 @@
 #include <string.h>
 
 #define RESET_VECTOR UINT64_C(0xfffffff0)
-#define PAGE	     4096u
+#define PAGE         4096u
 #define INSN_MAX     15
 
-#define CR0_PE	 (UINT64_C(1) << 0)
+#define CR0_PE   (UINT64_C(1) << 0)
 #define EFER_LMA (UINT64_C(1) << 10)
 #define FLAGS_VM (UINT64_C(1) << 17)
 
@@ -125,9 +125,9 @@ static void describe_site(struct work *work, size_t index, enum insn_kind kind, 
 	site->clean_flags = kind == INSN_RDPMC && clean_before(work, index);
 	site->self = (uint16_t)classes_of(work, index);
 	for (size_t i = index + 1; i < work->count; i++)
-		for (unsigned int class = 0; class < CLASS_INTERRUPT; class++)
-			site->ahead[class] = (uint16_t)(site->ahead[class] +
-							(classes_of(work, i) >> class & 1));
+		for (unsigned int class = 0; class < CLASS_INTERRUPT; class ++)
+			site->ahead[class] =
+				(uint16_t)(site->ahead[class] + (classes_of(work, i) >> class & 1));
 }
 
 static void add_served(struct work *work, size_t index, enum insn_kind kind)
@@ -137,14 +137,12 @@ static void add_served(struct work *work, size_t index, enum insn_kind kind)
 	struct site *site = keep(g_new0(struct site, 1));
 
 	describe_site(work, index, kind, site);
-	qemu_plugin_register_vcpu_insn_exec_cb(insn, access_serve,
-					       kind == INSN_RDPMC ? QEMU_PLUGIN_CB_RW_REGS_PC :
-								    QEMU_PLUGIN_CB_RW_REGS,
-					       site);
+	qemu_plugin_register_vcpu_insn_exec_cb(
+		insn, access_serve,
+		kind == INSN_RDPMC ? QEMU_PLUGIN_CB_RW_REGS_PC : QEMU_PLUGIN_CB_RW_REGS, site);
 	if (finishes && !site->last)
-		qemu_plugin_register_vcpu_insn_exec_cb(
-			qemu_plugin_tb_get_insn(work->tb, index + 1), access_finish,
-			QEMU_PLUGIN_CB_RW_REGS, NULL);
+		qemu_plugin_register_vcpu_insn_exec_cb(qemu_plugin_tb_get_insn(work->tb, index + 1),
+						       access_finish, QEMU_PLUGIN_CB_RW_REGS, NULL);
 }
 
 /* Above level 0 most of them are QEMU's own #GP. */
@@ -196,8 +194,8 @@ static qemu_plugin_u64 score_entry(unsigned int entry)
 
 static struct block *describe(const struct work *work)
 {
-	struct block *block = keep(g_malloc(sizeof(struct block) +
-					    work->count * sizeof(struct block_insn)));
+	struct block *block =
+		keep(g_malloc(sizeof(struct block) + work->count * sizeof(struct block_insn)));
 
 	*block = (struct block){ .vaddr = work->vaddr,
 				 .code = qemu_plugin_insn_haddr(
@@ -205,8 +203,9 @@ static struct block *describe(const struct work *work)
 				 .count = (uint16_t)work->count };
 	for (size_t i = 0; i < work->count; i++)
 		block->insn[i] = (struct block_insn){
-			.offset = (uint16_t)(qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(
-						     work->tb, i)) - work->vaddr),
+			.offset = (uint16_t)(qemu_plugin_insn_vaddr(
+						     qemu_plugin_tb_get_insn(work->tb, i)) -
+					     work->vaddr),
 			.classes = (uint8_t)classes_of(work, i),
 		};
 	return block;
@@ -221,10 +220,9 @@ static void add_count(struct work *work, struct block *block, unsigned int entry
 
 static void add_alarm(struct work *work, unsigned int entry)
 {
-	qemu_plugin_register_vcpu_tb_exec_cond_cb(work->tb, alarm_reached,
-						  QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_COND_GE,
-						  score_entry(entry), THRESHOLD,
-						  (void *)(uintptr_t)entry);
+	qemu_plugin_register_vcpu_tb_exec_cond_cb(work->tb, alarm_reached, QEMU_PLUGIN_CB_NO_REGS,
+						  QEMU_PLUGIN_COND_GE, score_entry(entry),
+						  THRESHOLD, (void *)(uintptr_t)entry);
 }
 
 static unsigned int occurrences(const struct work *work, unsigned int class)
@@ -258,9 +256,9 @@ static void mark_start(struct work *work, struct block *block)
 						 rerun_accessed, QEMU_PLUGIN_CB_NO_REGS,
 						 QEMU_PLUGIN_MEM_RW, block);
 	}
-	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(
-		work->tb, QEMU_PLUGIN_INLINE_STORE_U64, (qemu_plugin_u64){ scoreboard, field },
-		(uint64_t)(uintptr_t)block);
+	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(work->tb, QEMU_PLUGIN_INLINE_STORE_U64,
+							  (qemu_plugin_u64){ scoreboard, field },
+							  (uint64_t)(uintptr_t)block);
 }
 
 /* All additions come before the first alarm, which looks at all totals. */
@@ -269,7 +267,7 @@ static void add_counting(struct work *work, uint32_t entries)
 	struct block *block = describe(work);
 
 	mark_start(work, block);
-	for (unsigned int class = 0; class < CLASS_INTERRUPT; class++) {
+	for (unsigned int class = 0; class < CLASS_INTERRUPT; class ++) {
 		unsigned int n = occurrences(work, class);
 
 		if (n && entries >> entry_of(class, work->level) & 1)
@@ -299,7 +297,7 @@ static uint32_t entries_at(enum level level)
 {
 	uint32_t mask = 0;
 
-	for (unsigned int class = 0; class < CLASS_INTERRUPT; class++)
+	for (unsigned int class = 0; class < CLASS_INTERRUPT; class ++)
 		mask |= UINT32_C(1) << entry_of(class, level) |
 			UINT32_C(1) << entry_of(class, LEVEL_ANY);
 	return mask & source_installed();
@@ -312,8 +310,10 @@ static bool needs_decoding(uint32_t entries)
 
 void translate(struct qemu_plugin_tb *tb, void *unused)
 {
-	struct work work = { .tb = tb, .count = qemu_plugin_tb_n_insns(tb),
-			     .vaddr = qemu_plugin_tb_vaddr(tb), .level = current_level() };
+	struct work work = { .tb = tb,
+			     .count = qemu_plugin_tb_n_insns(tb),
+			     .vaddr = qemu_plugin_tb_vaddr(tb),
+			     .level = current_level() };
 	uint32_t entries = entries_at(work.level);
 	bool touched = entries != 0;
 

@@ -35,7 +35,7 @@ struct job {
 	gid_t gid;
 	gid_t groups[64];
 	size_t group_count;
-	const char *input;  /* what stdin and stdout are: perf tells pipes from others */
+	const char *input; /* what stdin and stdout are: perf tells pipes from others */
 	const char *output;
 	bool all; /* bring every new or changed file of cwd out */
 	char *argv[MAX_STRINGS + 1];
@@ -445,8 +445,7 @@ static int run(void)
 	int status;
 
 	if (!connect_pair(in, job.input) || !connect_pair(out, job.output) ||
-	    !connect_pair(err, WIRE_PIPE) ||
-	    pipe2(child_pipe, O_CLOEXEC | O_NONBLOCK))
+	    !connect_pair(err, WIRE_PIPE) || pipe2(child_pipe, O_CLOEXEC | O_NONBLOCK))
 		give_up("no pipes in the guest");
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, on_child);
@@ -494,8 +493,8 @@ static void bring_out(void)
 	for (size_t i = 0; i < job.outc; i++) {
 		bool absolute = job.out[i][0] == '/';
 
-		if (asprintf(&from, "/scratch/upper%s/%s", absolute ? "" : job.cwd,
-			     job.out[i]) < 0 ||
+		if (asprintf(&from, "/scratch/upper%s/%s", absolute ? "" : job.cwd, job.out[i]) <
+			    0 ||
 		    asprintf(&to, "/out/%zu", i) < 0)
 			give_up("no memory in the guest");
 		copy_out(from, to);
