@@ -14,24 +14,13 @@ import sys
 import tempfile
 import time
 
+from tap import check, finish
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VPMU = ROOT + "/build/vpmu"
 UNPACKED = ROOT + "/build/qemu"
 REAL = UNPACKED + "/usr/bin/qemu-system-x86_64"
 CPU = ["-cpu", "Skylake-Server"]
-number = 0
-failures = 0
-
-
-def check(sentence, passed, *facts):
-    global number, failures
-    number += 1
-    print(f"{'ok' if passed else 'not ok'} {number} - {sentence}")
-    if not passed:
-        failures += 1
-        for fact in facts:
-            print("# " + str(fact).replace("\n", "\n# "))
-    sys.stdout.flush()
 
 
 def vpmu(*words, path=None, **more):
@@ -342,8 +331,7 @@ def main():
         manual()
     finally:
         shutil.rmtree(work)
-    print(f"1..{number}")
-    return 1 if failures else 0
+    return finish()
 
 
 if __name__ == "__main__":

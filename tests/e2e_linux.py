@@ -13,11 +13,11 @@ import sys
 import tempfile
 import time
 
+from tap import check, finish
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VPMU = ROOT + "/build/vpmu"
 PROGRAMS = ROOT + "/build/tests/programs"
-number = 0
-failures = 0
 
 # Sampling on all CPUs, for NMIs.
 WORK = """
@@ -45,17 +45,6 @@ DRIVER = re.compile(r"\] (Performance Events: .*Intel PMU driver\.|\.\.\. [a-z -
 DRIVER_LINE = re.compile(r"\] (Performance Events|core:|\.\.\. |perf_event|intel_pmu|pmu)", re.I)
 SIGNED = b"~Module signature appended~\n"
 UNAVAILABLE = {"cache references", "cache misses", "branch misses"}
-
-
-def check(sentence, passed, *facts):
-    global number, failures
-    number += 1
-    print(f"{'ok' if passed else 'not ok'} {number} - {sentence}")
-    if not passed:
-        failures += 1
-        for fact in facts:
-            print("# " + str(fact).replace("\n", "\n# "))
-    sys.stdout.flush()
 
 
 def sections(data):
@@ -167,8 +156,7 @@ def main():
                 check_log(f"Linux {kernel}, {cpus} CPU{'s' if cpus > 1 else ''}", log,
                           [f"exit status {status}", err])
             check_watchdog(kernel, folder)
-    print(f"1..{number}")
-    return 1 if failures else 0
+    return finish()
 
 
 if __name__ == "__main__":

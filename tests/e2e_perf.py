@@ -12,14 +12,14 @@ import sys
 import tempfile
 import time
 
+from tap import check, finish
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VPMU = ROOT + "/build/vpmu"
 PROGRAMS = ROOT + "/build/tests/programs"
 ROUNDS = 20_000_000  # of loop.S
 SPLIT = 3236 * 2 * (43_262 + 18_541)  # instructions of split.c's loops
 PERIOD = 1_000_000
-number = 0
-failures = 0
 
 RAW = "cpu/event=0xc4,umask={}/u"
 SCRIPT = f"""
@@ -42,17 +42,6 @@ perf stat -x, -e {','.join(['r00c4:u'] * 10)} ./split
 echo == uncounted
 perf stat -x, -e r00c5:u ./loop
 """
-
-
-def check(sentence, passed, *facts):
-    global number, failures
-    number += 1
-    print(f"{'ok' if passed else 'not ok'} {number} - {sentence}")
-    if not passed:
-        failures += 1
-        for fact in facts:
-            print("# " + str(fact).replace("\n", "\n# "))
-    sys.stdout.flush()
 
 
 def perf(*words, **more):
@@ -227,8 +216,7 @@ def main():
         check_record(folder)
     with tempfile.TemporaryDirectory(prefix="vpmu-test-") as folder:
         check_interrupt(folder)
-    print(f"1..{number}")
-    return 1 if failures else 0
+    return finish()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Verdicts of a test script, as TAP on stdout."""
+import sys
+
+number = 0
+failures = 0
+
+
+def check(sentence, passed, *facts):
+    """One verdict; the facts are printed only if it failed."""
+    global number, failures
+    number += 1
+    print(f"{'ok' if passed else 'not ok'} {number} - {sentence}")
+    if not passed:
+        failures += 1
+        for fact in facts:
+            print("# " + str(fact).replace("\n", "\n# "))
+    sys.stdout.flush()
+
+
+def finish():
+    """Print the plan; the script's exit status."""
+    print(f"1..{number}")
+    return 1 if failures else 0
