@@ -32,43 +32,118 @@ static uint64_t source_total(struct vpmu *pmu, unsigned int counter)
 	return pmu->ops->total(pmu->source, counter);
 }
 
-static void set_alarm(struct vpmu *pmu, unsigned int counter, uint64_t at)
+static bool is_counting(const struct vpmu *pmu, unsigned int counter)
 {
-	counter_at(pmu, counter)->alarm = at;
-	pmu->ops->alarm(pmu->source, counter, at);
+	return pmu->counting & vpmu_bit(counter);
+}
+
+/* Events until the counter overflows, as it is stored. */
+static uint64_t left_of(const struct vpmu *pmu, unsigned int counter, const struct vpmu_counter *c)
+{
+	return vpmu_counter_mask(pmu, counter) - c->value + 1;
+}
+
+/* Touched, so that the next service hands out the PMI and moves the alarm. */
+static void overflow(struct vpmu *pmu, unsigned int counter)
+{
+	pmu->global_status |= vpmu_bit(counter);
+	pmu->pmi |= pmu->vendor->interrupts(pmu, counter);
+	vpmu_touch(pmu, vpmu_bit(counter));
+}
+
+/* The total at which a counting counter overflows; only a PMI has to be on time. */
+static uint64_t wanted_alarm(const struct vpmu *pmu, unsigned int counter,
+			     const struct vpmu_counter *c)
+{
+	uint64_t left = left_of(pmu, counter, c);
+
+	if (!pmu->vendor->interrupts(pmu, counter))
+		return VPMU_NO_ALARM;
+	/* A total that does not fit cannot be reached. */
+	return left > VPMU_NO_ALARM - c->since ? VPMU_NO_ALARM : c->since + left;
 }
 
 /*
- * Move a counting counter's value on to the source's total. However often it
- * has wrapped since, there is one status bit and one PMI. Says whether it has.
+ * How late emulated instructions may make an alarm: at most one part in so many
+ * of what is left to the overflow.
  */
-static bool settle(struct vpmu *pmu, unsigned int counter)
+#define BEARABLE_PART 1024
+
+/*
+ * Has the alarm become too late? If not, how many more emulated instructions it
+ * bears: each makes it later by one, and what is left less by one.
+ */
+static void mind_alarm(struct vpmu *pmu, unsigned int counter)
 {
 	struct vpmu_counter *c = counter_at(pmu, counter);
-	uint64_t mask = vpmu_counter_mask(pmu, counter);
-	uint64_t total = source_total(pmu, counter);
-	uint64_t counted = total - c->since;
-	bool overflow = counted > mask - c->value;
+	uint64_t wanted = wanted_alarm(pmu, counter, c);
+	uint64_t late = c->alarm > wanted ? c->alarm - wanted : 0;
+	uint64_t left = left_of(pmu, counter, c);
 
-	c->value = (c->value + counted) & mask;
+	if (wanted == VPMU_NO_ALARM)
+		c->quiet = vpmu_counter_mask(pmu, counter);
+	else if (late <= left / BEARABLE_PART)
+		c->quiet = c->value + (left - late * BEARABLE_PART) / (BEARABLE_PART + 1);
+	else
+		vpmu_touch(pmu, vpmu_bit(counter));
+}
+
+/*
+ * The counter's value holds at this total. An alarm that it has reached has gone
+ * off, is about to, or got lost: it is not one to rely on.
+ */
+static void hold_at(struct vpmu *pmu, unsigned int counter, uint64_t total)
+{
+	struct vpmu_counter *c = counter_at(pmu, counter);
+
 	c->since = total;
-	if (overflow) {
-		pmu->global_status |= vpmu_bit(counter);
-		pmu->pmi |= pmu->vendor->interrupts(pmu, counter);
-	}
-	return overflow;
+	if (total < c->alarm)
+		return;
+	c->alarm = VPMU_NO_ALARM;
+	vpmu_touch(pmu, vpmu_bit(counter));
+}
+
+/*
+ * Move a counting counter's value on to a total of its source. However often
+ * it has wrapped since, there is one status bit and one PMI.
+ */
+static void settle_at(struct vpmu *pmu, unsigned int counter, uint64_t total)
+{
+	struct vpmu_counter *c = counter_at(pmu, counter);
+	uint64_t counted = total - c->since;
+	bool wraps = counted >= left_of(pmu, counter, c);
+
+	c->value = (c->value + counted) & vpmu_counter_mask(pmu, counter);
+	hold_at(pmu, counter, total);
+	if (wraps)
+		overflow(pmu, counter);
+	/* An alarm that emulated instructions have made late is later for what is left now. */
+	if (c->quiet)
+		mind_alarm(pmu, counter);
+}
+
+static void settle(struct vpmu *pmu, unsigned int counter)
+{
+	settle_at(pmu, counter, source_total(pmu, counter));
+}
+
+/* The same after a hint. A total that is known is enough if it shows an overflow. */
+static void settle_hinted(struct vpmu *pmu, unsigned int counter)
+{
+	const struct vpmu_counter *c = counter_at(pmu, counter);
+	uint64_t known = pmu->ops->known ? pmu->ops->known(pmu->source, counter) : 0;
+
+	if (known > c->since && known - c->since >= left_of(pmu, counter, c))
+		settle_at(pmu, counter, known);
+	else
+		settle(pmu, counter);
 }
 
 void vpmu_settle(struct vpmu *pmu, uint64_t counters)
 {
-	counters &= vpmu_counters(pmu);
-	while (counters) {
-		unsigned int counter = take_counter(&counters);
-
-		/* Touched, so that service hands out the PMI and moves the alarm. */
-		if (counter_at(pmu, counter)->counting && settle(pmu, counter))
-			vpmu_touch(pmu, vpmu_bit(counter));
-	}
+	counters &= pmu->counting;
+	while (counters)
+		settle(pmu, take_counter(&counters));
 }
 
 uint64_t vpmu_read_counter(struct vpmu *pmu, unsigned int counter)
@@ -79,12 +154,9 @@ uint64_t vpmu_read_counter(struct vpmu *pmu, unsigned int counter)
 
 void vpmu_write_counter(struct vpmu *pmu, unsigned int counter, uint64_t value)
 {
-	struct vpmu_counter *c = counter_at(pmu, counter);
-
 	vpmu_settle(pmu, vpmu_bit(counter));
-	c->value = value;
-	if (c->counting)
-		vpmu_touch(pmu, vpmu_bit(counter));
+	counter_at(pmu, counter)->value = value;
+	vpmu_touch(pmu, vpmu_bit(counter) & pmu->counting);
 }
 
 static void unbind(struct vpmu *pmu, unsigned int counter)
@@ -122,16 +194,15 @@ static void bind(struct vpmu *pmu, unsigned int counter, const struct vpmu_event
 	c->refused = !c->is_bound;
 }
 
-/* The total at which the counter overflows; only a PMI has to be on time. */
-static uint64_t wanted_alarm(const struct vpmu *pmu, unsigned int counter,
-			     const struct vpmu_counter *c)
+/* Does an emulated instruction of this kind count as the event? */
+static bool counts_retired(const struct vpmu_event *event, unsigned int kind)
 {
-	uint64_t left = vpmu_counter_mask(pmu, counter) - c->value + 1;
-
-	if (!c->counting || !pmu->vendor->interrupts(pmu, counter))
-		return VPMU_NO_ALARM;
-	/* A total that does not fit cannot be reached. */
-	return left > VPMU_NO_ALARM - c->since ? VPMU_NO_ALARM : c->since + left;
+	if (event->cmask || event->edge || event->invert)
+		return false;
+	if (!(kind & VPMU_RETIRED_KERNEL ? event->kernel : event->user))
+		return false;
+	return event->id == VPMU_EVENT_INSTRUCTIONS ||
+	       (event->id == VPMU_EVENT_BRANCHES && (kind & VPMU_RETIRED_BRANCH));
 }
 
 static void start(struct vpmu *pmu, unsigned int counter, const struct vpmu_event *event)
@@ -141,64 +212,143 @@ static void start(struct vpmu *pmu, unsigned int counter, const struct vpmu_even
 	bind(pmu, counter, event);
 	if (!c->is_bound)
 		return;
-	c->since = source_total(pmu, counter);
-	c->counting = true;
+	hold_at(pmu, counter, source_total(pmu, counter));
+	pmu->counting |= vpmu_bit(counter);
+	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
+		if (counts_retired(event, kind))
+			pmu->retired[kind] |= vpmu_bit(counter);
 }
 
-/*
- * From what the counter does to what the guest wants of it. hinted: its alarm
- * may have gone off, so the source may no longer hold it.
- */
-static void bring_into_line(struct vpmu *pmu, unsigned int counter, bool hinted)
+/* Its alarm stays: it is likely to start again. */
+static void stop(struct vpmu *pmu, unsigned int counter)
+{
+	settle(pmu, counter);
+	pmu->counting &= ~vpmu_bit(counter);
+	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
+		pmu->retired[kind] &= ~vpmu_bit(counter);
+}
+
+/* An alarm that comes too early is one needless hint; only one that would be late is moved. */
+static void arm(struct vpmu *pmu, unsigned int counter)
 {
 	struct vpmu_counter *c = counter_at(pmu, counter);
-	struct vpmu_event event = pmu->vendor->event(pmu, counter);
-	bool enabled = pmu->vendor->enabled(pmu) & vpmu_bit(counter);
-	bool goes_on = c->counting && enabled && same_event(&c->bound, &event);
-	uint64_t alarm;
+	uint64_t alarm = wanted_alarm(pmu, counter, c);
 
-	if (c->counting && (hinted || !goes_on))
-		settle(pmu, counter);
-	if (!goes_on) {
-		c->counting = false;
-		if (enabled)
-			start(pmu, counter, &event);
-	}
-	alarm = wanted_alarm(pmu, counter, c);
-	if (alarm != c->alarm || (hinted && alarm != VPMU_NO_ALARM))
-		set_alarm(pmu, counter, alarm);
+	c->quiet = 0;
+	if (alarm >= c->alarm)
+		return;
+	c->alarm = alarm;
+	pmu->ops->alarm(pmu->source, counter, alarm);
 }
 
-static void bring_all_into_line(struct vpmu *pmu, uint64_t hinted)
+/* From what the counter does to what the guest wants of it. */
+static void bring_into_line(struct vpmu *pmu, unsigned int counter, bool enabled)
 {
-	uint64_t counters = (hinted | pmu->dirty) & vpmu_counters(pmu);
+	struct vpmu_event event;
+
+	if (!enabled) {
+		stop(pmu, counter);
+		return;
+	}
+	event = pmu->vendor->event(pmu, counter);
+	if (is_counting(pmu, counter) && !same_event(&counter_at(pmu, counter)->bound, &event))
+		stop(pmu, counter);
+	if (!is_counting(pmu, counter))
+		start(pmu, counter, &event);
+	if (is_counting(pmu, counter))
+		arm(pmu, counter);
+}
+
+static void bring_all_into_line(struct vpmu *pmu)
+{
+	uint64_t enabled = pmu->vendor->enabled(pmu);
+	/* One that does not count and is not to has nothing to compare. */
+	uint64_t counters = pmu->dirty & (enabled | pmu->counting);
 
 	pmu->dirty = 0;
 	while (counters) {
 		unsigned int counter = take_counter(&counters);
 
-		bring_into_line(pmu, counter, hinted & vpmu_bit(counter));
+		bring_into_line(pmu, counter, enabled & vpmu_bit(counter));
 	}
 }
 
-static bool service(struct vpmu *pmu)
+static bool has_hints(const struct vpmu *pmu)
 {
-	bring_all_into_line(pmu, __atomic_exchange_n(&pmu->look, 0, __ATOMIC_ACQUIRE));
-	if (!pmu->pmi)
-		return false;
-	pmu->vendor->freeze(pmu);
-	bring_all_into_line(pmu, 0);
-	/* What overflowed on the way to the freeze is told by the same PMI. */
-	pmu->pmi = false;
-	return true;
+	return __atomic_load_n(&pmu->look, __ATOMIC_RELAXED);
 }
 
-bool vpmu_service(struct vpmu *pmu)
+/* A hint says that the counter's alarm may have gone off: the source may hold none. */
+static void heed_hints(struct vpmu *pmu)
 {
-	/* A PMI is never due without a counter that is dirty. */
-	if (!__atomic_load_n(&pmu->look, __ATOMIC_RELAXED) && !pmu->dirty)
-		return false;
-	return service(pmu);
+	uint64_t hinted;
+
+	if (!has_hints(pmu))
+		return;
+	hinted = __atomic_exchange_n(&pmu->look, 0, __ATOMIC_ACQUIRE);
+	vpmu_touch(pmu, hinted);
+	while (hinted) {
+		unsigned int counter = take_counter(&hinted);
+
+		counter_at(pmu, counter)->alarm = VPMU_NO_ALARM;
+		if (is_counting(pmu, counter))
+			settle_hinted(pmu, counter);
+	}
+}
+
+/* Is there anything for vpmu_service() to do? A PMI is never due without a dirty counter. */
+static bool is_due(const struct vpmu *pmu)
+{
+	return has_hints(pmu) || pmu->dirty;
+}
+
+/*
+ * What is found in a round is dealt with in the next: an overflow of a counter
+ * that is being stopped, an alarm that was set for a total already reached.
+ * More rounds than this are only asked for by hints from elsewhere.
+ */
+#define ROUNDS 3
+
+bool vpmu_service_due(struct vpmu *pmu)
+{
+	bool pmi = false;
+
+	for (unsigned int round = 0; round < ROUNDS && is_due(pmu); round++) {
+		heed_hints(pmu);
+		if (pmu->pmi) {
+			pmu->pmi = false;
+			pmi = true;
+			pmu->vendor->freeze(pmu);
+		}
+		bring_all_into_line(pmu);
+	}
+	return pmi;
+}
+
+/* Emulated instructions have brought the counter to a value that is not a quiet one. */
+static void mind_retired(struct vpmu *pmu, unsigned int counter)
+{
+	struct vpmu_counter *c = counter_at(pmu, counter);
+
+	if (c->value > vpmu_counter_mask(pmu, counter)) {
+		c->value = 0;
+		overflow(pmu, counter);
+	} else {
+		mind_alarm(pmu, counter);
+	}
+}
+
+void vpmu_count_retired(struct vpmu *pmu, unsigned int kind)
+{
+	uint64_t counters = pmu->retired[kind];
+
+	while (counters) {
+		unsigned int counter = take_counter(&counters);
+		struct vpmu_counter *c = counter_at(pmu, counter);
+
+		if (__builtin_expect(c->value++ >= c->quiet, 0))
+			mind_retired(pmu, counter);
+	}
 }
 
 void vpmu_look(struct vpmu *pmu, unsigned int counter)
@@ -210,15 +360,7 @@ void vpmu_look(struct vpmu *pmu, unsigned int counter)
 uint64_t vpmu_active(const struct vpmu *pmu)
 {
 	/* One that is enabled and neither counting nor dirty has been refused. */
-	uint64_t active = pmu->vendor->enabled(pmu) & pmu->dirty;
-
-	for (unsigned int i = 0; i < pmu->config.general; i++)
-		if (pmu->general[i].counting)
-			active |= vpmu_bit(i);
-	for (unsigned int i = 0; i < pmu->config.fixed; i++)
-		if (pmu->fixed[i].counting)
-			active |= vpmu_bit(VPMU_FIXED + i);
-	return active;
+	return pmu->counting | (pmu->dirty & pmu->vendor->enabled(pmu));
 }
 
 /* Returns how many bindings have ended. */
@@ -249,6 +391,9 @@ void vpmu_reset(struct vpmu *pmu)
 		pmu->general[i] = (struct vpmu_counter){ .alarm = VPMU_NO_ALARM };
 	for (unsigned int i = 0; i < VPMU_MAX_FIXED; i++)
 		pmu->fixed[i] = (struct vpmu_counter){ .alarm = VPMU_NO_ALARM };
+	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
+		pmu->retired[kind] = 0;
+	pmu->counting = 0;
 	pmu->dirty = 0;
 	pmu->pmi = false;
 	pmu->vendor->reset(pmu);

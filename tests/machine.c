@@ -52,6 +52,18 @@ static void source_alarm(void *opaque, unsigned int counter, uint64_t at)
 	assert_true(source->bound[counter]);
 	source->alarm_calls++;
 	source->alarms[counter] = at;
+	if (source->hasty || at <= source->totals[counter])
+		go_off(source->machine, counter);
+}
+
+static uint64_t source_known(void *opaque, unsigned int counter)
+{
+	struct source *source = opaque;
+
+	assert_true(source->bound[counter]);
+	assert_true(source->known[counter] <= source->totals[counter]);
+	source->known_calls++;
+	return source->known[counter];
 }
 
 const struct vpmu_source_ops source_ops = {
@@ -61,20 +73,34 @@ const struct vpmu_source_ops source_ops = {
 	.alarm = source_alarm,
 };
 
+const struct vpmu_source_ops knowing_source_ops = {
+	.bind = source_bind,
+	.unbind = source_unbind,
+	.total = source_total,
+	.known = source_known,
+	.alarm = source_alarm,
+};
+
 uint32_t all_events(unsigned int version)
 {
 	return version >= 5 ? 0xff : 0x7f;
 }
 
-void start_machine(struct machine *m, const struct vpmu_config *config)
+void start_with(struct machine *m, const struct vpmu_config *config,
+		const struct vpmu_source_ops *ops)
 {
 	memset(m, 0xa5, sizeof(*m));
 	memset(&m->source, 0, sizeof(m->source));
-	m->source.pmu = &m->pmu;
+	m->source.machine = m;
 	/* Totals may start anywhere. */
 	for (unsigned int i = 0; i < COUNTERS; i++)
 		m->source.totals[i] = 1000 * (uint64_t)i + 7;
-	assert_int_equal(vpmu_init(&m->pmu, config, &source_ops, &m->source), VPMU_OK);
+	assert_int_equal(vpmu_init(&m->pmu, config, ops, &m->source), VPMU_OK);
+}
+
+void start_machine(struct machine *m, const struct vpmu_config *config)
+{
+	start_with(m, config, &source_ops);
 }
 
 void start_version(struct machine *m, unsigned int version)
@@ -89,6 +115,13 @@ void happen(struct machine *m, unsigned int counter, uint64_t n)
 	m->source.totals[counter] += n;
 }
 
+void go_off(struct machine *m, unsigned int counter)
+{
+	m->source.alarms[counter] = VPMU_NO_ALARM;
+	m->source.known[counter] = m->source.totals[counter];
+	vpmu_look(&m->pmu, counter);
+}
+
 unsigned int ring(struct machine *m)
 {
 	unsigned int rung = 0;
@@ -96,7 +129,7 @@ unsigned int ring(struct machine *m)
 	for (unsigned int i = 0; i < COUNTERS; i++) {
 		if (!m->source.bound[i] || m->source.totals[i] < m->source.alarms[i])
 			continue;
-		vpmu_look(&m->pmu, i);
+		go_off(m, i);
 		rung++;
 	}
 	return rung;
@@ -108,6 +141,7 @@ unsigned int calls(struct machine *m)
 	unsigned int sum = s->binds + s->refusals + s->unbinds + s->total_calls + s->alarm_calls;
 
 	s->binds = s->refusals = s->unbinds = s->total_calls = s->alarm_calls = 0;
+	s->known_calls = 0;
 	return sum;
 }
 

@@ -33,17 +33,26 @@ enum {
 #define BRANCHES     UINT64_C(0x4300c4)
 #define LOADS        UINT64_C(0x4381d0)
 
+/* The highest value of a counter of 48 bits, and all fixed counters in GLOBAL_CTRL. */
+#define MAX_48   UINT64_C(0xffffffffffff)
+#define FIXED_ON UINT64_C(0x700000000)
+
 #define CTR_FRZ (UINT64_C(1) << 59)
 #define LBR_FRZ (UINT64_C(1) << 58)
 
+struct machine;
+
 struct source {
-	struct vpmu *pmu;
+	struct machine *machine;
 	uint64_t totals[COUNTERS];
 	uint64_t alarms[COUNTERS];
+	uint64_t known[COUNTERS]; /* totals when an alarm last went off */
 	bool bound[COUNTERS];
 	struct vpmu_event events[COUNTERS]; /* the last that was asked for */
 	bool (*refuses)(const struct vpmu_event *event);
+	bool hasty; /* each alarm that is set goes off at once */
 	unsigned int binds, refusals, unbinds, total_calls, alarm_calls;
+	unsigned int known_calls; /* apart: they cost a source nothing */
 };
 
 struct machine {
@@ -52,17 +61,24 @@ struct machine {
 };
 
 extern const struct vpmu_source_ops source_ops;
+/* The same source, which knows what its totals were when alarms went off. */
+extern const struct vpmu_source_ops knowing_source_ops;
 
 /* All architectural events that a version has. */
 uint32_t all_events(unsigned int version);
 
+void start_with(struct machine *m, const struct vpmu_config *config,
+		const struct vpmu_source_ops *ops);
+/* With source_ops. */
 void start_machine(struct machine *m, const struct vpmu_config *config);
-/* With the usual configuration and all events. */
+/* ... and with the usual configuration and all events. */
 void start_version(struct machine *m, unsigned int version);
 
 /* The event happens n times for a counter; no alarm goes off by itself. */
 void happen(struct machine *m, unsigned int counter, uint64_t n);
-/* Tell the library of every alarm that has been reached; returns of how many. */
+/* This counter's alarm goes off, whether or not it has been reached. */
+void go_off(struct machine *m, unsigned int counter);
+/* All alarms that have been reached go off; returns how many. */
 unsigned int ring(struct machine *m);
 /* Calls of the source since the last time it was asked, alarms and totals included. */
 unsigned int calls(struct machine *m);

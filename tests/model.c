@@ -314,21 +314,38 @@ static bool fixed_counts(const struct model *model, unsigned int i, const struct
 	       test(model->fixed_ctrl, 4 * i + (user ? 1 : 0));
 }
 
-unsigned int model_happen(struct model *model, const struct model_event *event, bool user)
+uint64_t model_counting(const struct model *model, const struct model_event *event, bool user)
+{
+	uint64_t counters = 0;
+
+	if (test(model->status, 59))
+		return 0;
+	for (unsigned int i = 0; i < model->config.general; i++)
+		if (general_counts(model, i, event, user))
+			counters |= UINT64_C(1) << i;
+	for (unsigned int i = 0; i < model->config.fixed; i++)
+		if (fixed_counts(model, i, event, user))
+			counters |= UINT64_C(1) << (32 + i);
+	return counters;
+}
+
+bool model_interrupts(const struct model *model, unsigned int counter)
+{
+	return counter < 32 ? test(model->evtsel[counter], 20)
+			    : test(model->fixed_ctrl, 4 * (counter - 32) + 3);
+}
+
+unsigned int model_count(struct model *model, uint64_t counters)
 {
 	const struct vpmu_config *config = &model->config;
 	unsigned int overflows = 0;
 
-	if (test(model->status, 59))
-		return 0;
 	for (unsigned int i = 0; i < config->general; i++)
-		if (general_counts(model, i, event, user) &&
-		    count(&model->pmc[i], config->general_width))
-			overflows += overflow(model, i, test(model->evtsel[i], 20));
+		if (test(counters, i) && count(&model->pmc[i], config->general_width))
+			overflows += overflow(model, i, model_interrupts(model, i));
 	for (unsigned int i = 0; i < config->fixed; i++)
-		if (fixed_counts(model, i, event, user) &&
-		    count(&model->fixed[i], config->fixed_width))
-			overflows += overflow(model, 32 + i, test(model->fixed_ctrl, 4 * i + 3));
+		if (test(counters, 32 + i) && count(&model->fixed[i], config->fixed_width))
+			overflows += overflow(model, 32 + i, model_interrupts(model, 32 + i));
 	return overflows;
 }
 

@@ -29,8 +29,12 @@ void model_reset(struct model *model);
 enum vpmu_answer model_rdmsr(const struct model *model, uint32_t msr, uint64_t *value);
 enum vpmu_answer model_wrmsr(struct model *model, uint32_t msr, uint64_t value);
 enum vpmu_answer model_rdpmc(const struct model *model, uint32_t ecx, uint64_t *value);
-/* The event happens once, at privilege level 3 or 0; returns how many counters overflow. */
-unsigned int model_happen(struct model *model, const struct model_event *event, bool user);
+/* The counters that count this event now, at privilege level 3 or 0; GLOBAL_CTRL's layout. */
+uint64_t model_counting(const struct model *model, const struct model_event *event, bool user);
+/* Does this counter's overflow ask for a PMI? */
+bool model_interrupts(const struct model *model, unsigned int counter);
+/* Each of these goes on by one; returns how many overflow. */
+unsigned int model_count(struct model *model, uint64_t counters);
 /* A PMI is delivered: what is to freeze freezes. */
 void model_pmi(struct model *model);
 

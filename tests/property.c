@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Random guests against the model of the manual: every access, every PMI and
- * every value must agree, however early or late the source's alarms come.
+ * every value must agree, however early, late or often the source's alarms
+ * come, whatever it knows of its totals, and with instructions that the host
+ * emulates in between.
  * VPMU_SEED and VPMU_STEPS (for each test) in the environment choose others.
  */
 #include "machine.h"
@@ -30,8 +32,9 @@ struct experiment {
 	enum alarms alarms;
 	uint64_t random;
 	uint64_t step;
-	uint64_t overflows, pmis;
-	bool rung; /* an alarm that was reached has been told of since the last service */
+	uint64_t overflows, pmis, emulated;
+	/* Counters that count an emulated instruction of a kind, as of the last service. */
+	uint64_t retired[VPMU_RETIRED_KINDS];
 };
 
 static uint64_t default_seed = 20261121;
@@ -107,13 +110,27 @@ static struct vpmu_config random_config(struct experiment *x, unsigned int versi
 	return config;
 }
 
+/* What the manual says of emulated instructions from now on. */
+static void note_retired(struct experiment *x)
+{
+	const struct model_event *instructions = &model_events[1], *branches = &model_events[5];
+
+	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++) {
+		bool user = !(kind & VPMU_RETIRED_KERNEL);
+
+		x->retired[kind] = model_counting(&x->model, instructions, user);
+		if (kind & VPMU_RETIRED_BRANCH)
+			x->retired[kind] |= model_counting(&x->model, branches, user);
+	}
+}
+
 static void start_experiment(struct experiment *x, unsigned int version)
 {
 	x->model.config = random_config(x, version);
 	model_reset(&x->model);
-	start_machine(&x->m, &x->model.config);
+	start_with(&x->m, &x->model.config, one_in(x, 2) ? &source_ops : &knowing_source_ops);
 	x->m.source.refuses = refuses;
-	x->rung = false;
+	note_retired(x);
 }
 
 static uint32_t random_msr(struct experiment *x)
@@ -265,39 +282,110 @@ static void compare_rdpmc(struct experiment *x)
 		       answer, got, expected);
 }
 
+static const struct vpmu_counter *counter_at(const struct experiment *x, unsigned int i)
+{
+	return i < VPMU_FIXED ? &x->m.pmu.general[i] : &x->m.pmu.fixed[i - VPMU_FIXED];
+}
+
+/* What is left of a counter to its overflow, as the library has it stored. */
+static uint64_t stored_left(const struct experiment *x, unsigned int i)
+{
+	const struct vpmu_config *config = &x->model.config;
+	unsigned int width = i < VPMU_FIXED ? config->general_width : config->fixed_width;
+
+	return (UINT64_C(1) << width) - counter_at(x, i)->value;
+}
+
+static bool samples(const struct experiment *x, unsigned int i)
+{
+	return (x->m.pmu.counting >> i & 1) && model_interrupts(&x->model, i);
+}
+
+static bool is_hinted(const struct experiment *x, unsigned int i)
+{
+	return x->m.pmu.look >> i & 1;
+}
+
+/* Has this counter overflowed into a PMI without the library having seen it? */
+static bool is_unseen(const struct experiment *x, unsigned int i)
+{
+	return samples(x, i) &&
+	       x->m.source.totals[i] - counter_at(x, i)->since >= stored_left(x, i);
+}
+
+/* Is there a PMI that the next service cannot but hand out? */
+static bool owes_pmi(const struct experiment *x)
+{
+	for (unsigned int i = 0; i < COUNTERS; i++)
+		if (is_hinted(x, i) && is_unseen(x, i))
+			return true;
+	return x->m.pmu.pmi;
+}
+
+/* Is there one whose alarm emulated instructions have made late? */
+static bool is_late(const struct experiment *x)
+{
+	for (unsigned int i = 0; i < COUNTERS; i++)
+		if (is_unseen(x, i) && x->m.source.alarms[i] > x->m.source.totals[i])
+			return true;
+	return false;
+}
+
+/* Nothing can be missed: what is to overflow into a PMI has a hint or an alarm in time. */
+static void check_alarms(const struct experiment *x)
+{
+	for (unsigned int i = 0; i < COUNTERS; i++) {
+		uint64_t left, overflow;
+
+		if (!samples(x, i) || is_hinted(x, i))
+			continue;
+		left = stored_left(x, i);
+		overflow = counter_at(x, i)->since + left;
+		if (x->m.source.alarms[i] > overflow + left / 1024)
+			differ(x, "counter %u overflows at %" PRIu64 ", its alarm is at %" PRIu64,
+			       i, overflow, x->m.source.alarms[i]);
+	}
+}
+
+static void check_retired(const struct experiment *x)
+{
+	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
+		if (x->m.pmu.retired[kind] != x->retired[kind])
+			differ(x, "%" PRIx64 "H count kind %u, not %" PRIx64 "H",
+			       x->m.pmu.retired[kind], kind, x->retired[kind]);
+}
+
 /*
  * Eager alarms: a PMI exactly when the model wants one. Lazy ones: no more of
  * them than overflows, and one at the latest when an alarm has been told of.
  */
 static void compare_service(struct experiment *x)
 {
+	bool owed = owes_pmi(x);
 	bool pmi = vpmu_service(&x->m.pmu);
 	bool wanted = x->model.pmis_wanted > 0;
 
 	if (pmi && !wanted)
 		differ(x, "a PMI without an overflow");
-	if (!pmi && (x->alarms == EAGER ? wanted : x->rung))
+	if (!pmi && (owed || (x->alarms == EAGER && wanted && !is_late(x))))
 		differ(x, "a PMI is missing");
-	x->rung = false;
-	if (!pmi)
-		return;
-	x->pmis++;
-	x->model.pmis_wanted -= x->alarms == EAGER ? x->model.pmis_wanted : 1;
-	model_pmi(&x->model);
-}
-
-static void ring_reached(struct experiment *x)
-{
-	if (ring(&x->m) > 0)
-		x->rung = true;
+	if (pmi) {
+		x->pmis++;
+		x->model.pmis_wanted -= x->alarms == EAGER ? x->model.pmis_wanted : 1;
+		model_pmi(&x->model);
+	}
+	check_alarms(x);
+	note_retired(x);
+	check_retired(x);
 }
 
 static void happen_once(struct experiment *x)
 {
 	int event = (int)below(x, MODEL_EVENTS);
 	bool user = one_in(x, 2);
+	uint64_t counters = model_counting(&x->model, &model_events[event], user);
 
-	x->overflows += model_happen(&x->model, &model_events[event], user);
+	x->overflows += model_count(&x->model, counters);
 	for (unsigned int i = 0; i < COUNTERS; i++) {
 		const struct vpmu_event *bound = &x->m.source.events[i];
 
@@ -307,15 +395,46 @@ static void happen_once(struct experiment *x)
 	}
 }
 
+/* The host emulates an instruction; a control register that has just changed is not heeded. */
+static void emulate_once(struct experiment *x)
+{
+	unsigned int kind = below(x, VPMU_RETIRED_KINDS);
+
+	x->emulated += x->retired[kind] != 0;
+	x->overflows += model_count(&x->model, x->retired[kind]);
+	vpmu_retired(&x->m.pmu, kind & VPMU_RETIRED_KERNEL, kind & VPMU_RETIRED_BRANCH);
+}
+
 static void run_guest(struct experiment *x)
 {
 	unsigned int n = below(x, 300);
 
 	compare_service(x);
-	while (n-- > 0)
-		happen_once(x);
+	while (n-- > 0) {
+		if (!one_in(x, 30)) {
+			happen_once(x);
+			continue;
+		}
+		/* An exit. */
+		if (x->alarms == EAGER)
+			ring(&x->m);
+		emulate_once(x);
+		compare_service(x);
+	}
 	if (x->alarms == EAGER || one_in(x, 4))
-		ring_reached(x);
+		ring(&x->m);
+}
+
+/* An alarm that goes off early, a hint without one, and news of a total that are old. */
+static void disturb(struct experiment *x)
+{
+	unsigned int i = below(x, COUNTERS);
+
+	if (one_in(x, 2))
+		go_off(&x->m, i);
+	if (one_in(x, 2))
+		x->m.source.known[i] -= below(x, 50) % (x->m.source.known[i] + 1);
+	vpmu_look(&x->m.pmu, below(x, 70));
 }
 
 static void take_step(struct experiment *x)
@@ -333,8 +452,10 @@ static void take_step(struct experiment *x)
 		compare_rdpmc(x);
 	else if (what < 900)
 		run_guest(x);
+	else if (what < 920)
+		emulate_once(x);
 	else if (what < 950)
-		vpmu_look(&x->m.pmu, below(x, 70));
+		disturb(x);
 	else if (what < 980)
 		compare_all(x);
 	else if (what < 998)
@@ -342,7 +463,7 @@ static void take_step(struct experiment *x)
 	else {
 		vpmu_reset(&x->m.pmu);
 		model_reset(&x->model);
-		x->rung = false;
+		note_retired(x);
 	}
 	/* The guest never runs unserviced, but a host may join several accesses. */
 	if (!one_in(x, 8))
@@ -355,7 +476,7 @@ static void run_experiment(unsigned int version, enum alarms alarms)
 
 	x.alarms = alarms;
 	x.random = (default_seed * 8 + version) * 2 + 1;
-	x.step = x.overflows = x.pmis = 0;
+	x.step = x.overflows = x.pmis = x.emulated = 0;
 	while (x.step < steps) {
 		start_experiment(&x, version);
 		do
@@ -363,10 +484,11 @@ static void run_experiment(unsigned int version, enum alarms alarms)
 		while (x.step % STEPS_PER_MACHINE && x.step < steps);
 		compare_all(&x);
 	}
-	printf("# %" PRIu64 " steps, %" PRIu64 " overflows, %" PRIu64 " PMIs\n", x.step,
-	       x.overflows, x.pmis);
+	printf("# %" PRIu64 " steps, %" PRIu64 " overflows, %" PRIu64 " PMIs, %" PRIu64
+	       " emulated instructions counted\n",
+	       x.step, x.overflows, x.pmis, x.emulated);
 	if (steps >= DEFAULT_STEPS)
-		assert_true(x.overflows > 500 && x.pmis > 200);
+		assert_true(x.overflows > 500 && x.pmis > 200 && x.emulated > 500);
 }
 
 static void eager_2(void **state)

@@ -166,6 +166,13 @@ static uint64_t slot_total(const struct vcpu *vcpu, struct slot *slot)
 	return slot->high;
 }
 
+/* Does this slot have an alarm that the entry's threshold stands for? */
+static bool waits_for(const struct slot *slot, unsigned int entry)
+{
+	return slot->used && slot->alarm != VPMU_NO_ALARM && slot->formula.class != CLASS_NONE &&
+	       leading_entry(&slot->formula) == entry;
+}
+
 /* Make the entry's threshold the nearest alarm of those that follow it. */
 static void set_threshold(struct vcpu *vcpu, unsigned int entry)
 {
@@ -177,8 +184,7 @@ static void set_threshold(struct vcpu *vcpu, unsigned int entry)
 		struct slot *slot = &vcpu->slots[i];
 		uint64_t now, left;
 
-		if (!slot->used || slot->alarm == VPMU_NO_ALARM ||
-		    slot->formula.class == CLASS_NONE || leading_entry(&slot->formula) != entry)
+		if (!waits_for(slot, entry))
 			continue;
 		now = slot_total(vcpu, slot);
 		left = slot->alarm > now ? slot->alarm - now : 0;
@@ -259,15 +265,18 @@ const struct vpmu_source_ops source_ops = {
 	.alarm = source_alarm,
 };
 
+/* The entry's threshold is reached, and so at least one alarm, or nearly so. */
 void source_alarm_reached(struct vcpu *vcpu, unsigned int entry)
 {
 	for (unsigned int i = 0; i < SLOT_COUNT; i++) {
 		struct slot *slot = &vcpu->slots[i];
 
-		if (slot->used && slot->alarm != VPMU_NO_ALARM &&
-		    slot->formula.class != CLASS_NONE && leading_entry(&slot->formula) == entry)
-			vpmu_look(&vcpu->pmu, counter_of(i));
+		if (!waits_for(slot, entry) || slot_total(vcpu, slot) < slot->alarm)
+			continue;
+		slot->alarm = VPMU_NO_ALARM;
+		vpmu_look(&vcpu->pmu, counter_of(i));
 	}
+	set_threshold(vcpu, entry);
 }
 
 void source_interrupt(struct vcpu *vcpu, enum level level)

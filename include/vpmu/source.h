@@ -64,11 +64,21 @@ struct vpmu_source_ops {
 	/* The total now, in occurrences of the event. */
 	uint64_t (*total)(void *source, unsigned int counter);
 	/*
+	 * Optional: NULL if the source never knows. A value that the total is
+	 * known to have reached, from what is at hand (the record of an
+	 * overflow, say): no system call, no exit. At most what total() would
+	 * return; it may be old, even from before the last total().
+	 */
+	uint64_t (*known)(void *source, unsigned int counter);
+	/*
 	 * Call vpmu_look() for the counter once its total has reached at, or
-	 * soon after. Replaces the alarm before; VPMU_NO_ALARM clears it, and
-	 * is what a total starts with. An alarm may come early, late or
-	 * twice: it is a hint. How late it comes is how late a PMI is; a
-	 * counter whose overflow asks for none gets no alarm.
+	 * soon after; at once if it has already. Replaces the alarm before;
+	 * VPMU_NO_ALARM clears it, and is what a total starts with. An alarm
+	 * that has gone off is gone. It may come early, late or twice: it is
+	 * a hint. How late it comes is how late a PMI is; a counter whose
+	 * overflow asks for none gets no alarm. The library leaves an alarm
+	 * that has become too early, or that nothing needs any more, where it
+	 * is: one needless hint costs less than moving it each time.
 	 */
 	void (*alarm)(void *source, unsigned int counter, uint64_t at);
 };

@@ -63,23 +63,35 @@ enum vpmu_error {
 struct vpmu_counter {
 	uint64_t value;          /* guest value, within the counter's width */
 	uint64_t since;          /* source total at which value held; while counting */
-	uint64_t alarm;          /* the alarm that the source holds; VPMU_NO_ALARM: none */
+	uint64_t alarm;          /* the alarm that the source may hold; VPMU_NO_ALARM: none */
+	uint64_t quiet;          /* below it an emulated instruction is just added; 0: not known */
 	struct vpmu_event bound; /* what the source counts for it; if is_bound */
 	bool is_bound;           /* the source keeps a total */
 	bool refused;            /* the source cannot count bound: it stands still */
-	bool counting;           /* value moves with the total */
+};
+
+/* Kinds of emulated instructions, see vpmu_retired(); they are added up. */
+enum {
+	VPMU_RETIRED_KERNEL = 1, /* it ran at privilege level 0 */
+	VPMU_RETIRED_BRANCH = 2, /* it was a branch */
+	VPMU_RETIRED_KINDS = 4,
 };
 
 struct vpmu_vendor; /* one vendor's registers; core/ */
 
 /* One vCPU's PMU. The fields are the library's own; a host only reserves the space. */
 struct vpmu {
+	/* Each exit asks these, and what follows only if they are not 0. */
+	uint64_t look;  /* counters that a source has hinted at; only accessed atomically */
+	uint64_t dirty; /* counters that vpmu_service() has to compare */
+	/* Counters that count an instruction of this kind, as vpmu_service() last left them. */
+	uint64_t retired[VPMU_RETIRED_KINDS];
+	uint64_t counting; /* counters whose value moves with their total */
+	bool pmi; /* an overflow has asked for a PMI; some counter is dirty as long as it is set */
 	struct vpmu_config config;
 	const struct vpmu_vendor *vendor;
 	const struct vpmu_source_ops *ops;
 	void *source;
-	uint64_t look;  /* counters that a source has hinted at; only accessed atomically */
-	uint64_t dirty; /* counters that vpmu_service() has to compare */
 	uint64_t global_ctrl;
 	uint64_t global_status;
 	uint64_t fixed_ctrl;
@@ -87,7 +99,6 @@ struct vpmu {
 	uint64_t event_select[VPMU_MAX_GENERAL];
 	struct vpmu_counter general[VPMU_MAX_GENERAL];
 	struct vpmu_counter fixed[VPMU_MAX_FIXED];
-	bool pmi; /* an overflow has asked for a PMI; some counter is dirty as long as it is set */
 };
 
 /*
@@ -154,13 +165,52 @@ uint64_t vpmu_misc_enable(const struct vpmu *pmu, uint64_t value);
  */
 void vpmu_look(struct vpmu *pmu, unsigned int counter);
 
+/* vpmu_retired() when some counter counts the instruction. */
+void vpmu_count_retired(struct vpmu *pmu, unsigned int kind);
+
+/*
+ * The exit path. The host has emulated one instruction for the guest, which no
+ * source has seen retire: counters of instructions (and branches) that are
+ * enabled for its privilege level count it (SDM, "Instructions Retired"). May
+ * overflow a counter, whose PMI the next vpmu_service() hands out.
+ *
+ * Which counters count it is settled by vpmu_service(), never here: with none,
+ * this is one load and one branch not taken. So a WRMSR that the host reports
+ * between vpmu_wrmsr() and vpmu_service() counts as the SDM has it: the one that
+ * disables a counter is counted, the one that enables it is not.
+ *
+ * No source is asked. The alarm of a counter with INT becomes late by each
+ * instruction that is counted here, and the next vpmu_service() moves it once
+ * that is more than 1/1024 of what is left to the overflow: a PMI may be late by
+ * that part, and with fewer than 1024 left it is not.
+ */
+static inline void vpmu_retired(struct vpmu *pmu, bool kernel, bool branch)
+{
+	unsigned int kind =
+		(unsigned int)(kernel * VPMU_RETIRED_KERNEL + branch * VPMU_RETIRED_BRANCH);
+
+	if (__builtin_expect(pmu->retired[kind] != 0, 0))
+		vpmu_count_retired(pmu, kind);
+}
+
+/* vpmu_service() when there is something to do. */
+bool vpmu_service_due(struct vpmu *pmu);
+
 /*
  * Bring the bindings into line with what the guest has asked for, find
  * overflows, and say whether a PMI is due: true asks the host to deliver one
  * through LVTPC now (and to set LVTPC's mask bit). With nothing changed and
- * nothing hinted at this is two loads.
+ * nothing hinted at this is two loads. A hint that a source gives from inside
+ * its functions meanwhile (an alarm that was reached when it was set) is heeded
+ * by the same call, so no call has to be repeated; any other that comes
+ * meanwhile may be left for the next.
  */
-bool vpmu_service(struct vpmu *pmu);
+static inline bool vpmu_service(struct vpmu *pmu)
+{
+	if (__builtin_expect(!(__atomic_load_n(&pmu->look, __ATOMIC_RELAXED) | pmu->dirty), 1))
+		return false;
+	return vpmu_service_due(pmu);
+}
 
 /*
  * End the bindings of counters that are not counting. A stopped counter keeps
