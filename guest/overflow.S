@@ -3,7 +3,7 @@
  * Code to overflow in: void (void *) each.
  */
 	.text
-	.globl sled, sled_begin, short_work, long_work
+	.globl sled, sled_begin, short_work, long_work, reading_work, reading_once
 	/* One byte an instruction, so that an address says how many have run. */
 	.balign 16
 sled:
@@ -24,6 +24,22 @@ long_work:
 1:	nop
 	dec %ecx
 	jnz 1b
+	ret
+
+	/* RDPMC right behind an instruction that writes flags: 4 an iteration. */
+	.balign 16
+reading_work:
+	mov $2000, %r8d
+1:	xor %ecx, %ecx
+	rdpmc
+	dec %r8d
+	jnz 1b
+	ret
+
+	.balign 16
+reading_once:
+	xor %ecx, %ecx
+	rdpmc
 	ret
 
 	.section .note.GNU-stack, "", @progbits

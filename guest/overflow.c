@@ -7,12 +7,14 @@
 #include "pmu.h"
 
 #define VECTOR_PMI 0x50
+#define CR4_PCE    (1ul << 8)
 #define WORK       (102 + MEASURE_INSTRUCTIONS - 1) /* short_work, measured */
 #define SLED_DEPTH 500
 /* No promise of real processors; but beyond this a profile would be of no use. */
 #define MOST_SKID 600
 
-extern void sled(void *), short_work(void *), long_work(void *);
+extern void sled(void *), short_work(void *), long_work(void *), reading_work(void *),
+	reading_once(void *);
 extern const char sled_begin[];
 
 /* What the handler saw, and what it is to do. */
@@ -226,9 +228,11 @@ static void test_freeze(void)
 	pmu_clear();
 }
 
+static void (*in_user)(void *) = long_work;
+
 static uint64_t user_work(void *argument)
 {
-	long_work(argument);
+	in_user(argument);
 	return 0;
 }
 
@@ -260,6 +264,24 @@ static void test_sampling(unsigned int counter, uint32_t lvtpc, uint64_t period,
 	   "and no count is lost");
 }
 
+/* An NMI whose handler reads the counter, too, on any instruction of a reader's. */
+static void on_pmi_reading(struct frame *frame)
+{
+	reading_once(NULL);
+	on_pmi(frame);
+}
+
+static void test_sampled_reader(void)
+{
+	trap_hook[VECTOR_NMI] = on_pmi_reading;
+	in_user = reading_work;
+	write_cr4(read_cr4() | CR4_PCE);
+	test_sampling(0, LVT_NMI, 97, "an NMI, in the middle of RDPMCs");
+	write_cr4(read_cr4() & ~CR4_PCE);
+	in_user = long_work;
+	trap_hook[VECTOR_NMI] = on_pmi;
+}
+
 static void test_mode(const char *mode)
 {
 	test_masked(mode);
@@ -283,6 +305,7 @@ void test_main(void)
 	test_sampling(0, LVT_NMI, 1000, "an NMI");
 	test_sampling(1, VECTOR_PMI, 1000, "a vector");
 	test_sampling(32, LVT_NMI, 777, "a fixed counter's NMI");
+	test_sampled_reader();
 	apic_enable_x2();
 	test_mode("x2APIC");
 	test_freeze();

@@ -62,8 +62,8 @@ def usage():
           and all(name in done.stdout for name in ("run", "perf", "info")), done)
     done = vpmu("--version")
     check("--version prints the version", re.fullmatch(r"vpmu \d+\.\d+\.\d+\n", done.stdout), done)
-    refused("no command is refused", [], "run, perf and info")
-    refused("an unknown command is refused", ["fly"], "`fly'", "run, perf and info")
+    refused("no command is refused", [], "run", "perf", "info")
+    refused("an unknown command is refused", ["fly"], "`fly'", "run", "perf", "info")
     refused("an unknown option is refused", ["--fly"], "`--fly'", "--help")
     for command in ("run", "perf", "info"):
         done = vpmu(command, "--help")
@@ -78,6 +78,10 @@ def usage():
     for cpi in ("0", "0.000", "1000.001", "-1", "1x", " 1", "1.", ".5", "1.0001",
                 "99999999999999999999"):
         refused(f"--cpi '{cpi}' is refused", ["run", "--cpi", cpi, "--", REAL, *CPU], "--cpi")
+    for cache in ("", "l3=1m:16:64", "l1d=32k:8", "l1d=33k:8:64", "l1d=32k:8:128", "l1d=32k:8:64,"):
+        refused(f"--cache '{cache}' is refused",
+                ["run", "--models", "on", "--cache", cache, "--", REAL, *CPU], "--cache")
+    refused("--models is on or off", ["run", "--models", "yes", "--", REAL, *CPU], "--models")
     refused("run without a QEMU is refused", ["run"], "which QEMU")
     refused("run -- without a QEMU is refused", ["run", "--pmu", "off", "--"], "which QEMU")
 
@@ -94,6 +98,24 @@ def perf_refuses(work):
                         (["--qemu", old, *job], "7.2.22"), (["--qemu", bare, *job], "plugins")):
         shown = " ".join(words).replace(work, "")
         refused(f"vpmu perf {shown} is refused", ["perf", *words], said)
+
+
+def perf_reports(work):
+    """The report of vpmu perf: QEMU is gone at once, with a line in it."""
+    qemu = stand_in(work + "/says", "qemu-system-x86_64", body="""
+for word; do
+	case $word in *report=*) report=$(echo "$word" | sed "s/.*report=//") ;; esac
+done
+echo "uncounted ff 07 cmask=0 inv=0 edge=0" >>"$report"
+echo "vpmu plugin: the trace is not complete: out of paper" >&2
+""")
+    report = work + "/perf.report"
+    with open(report, "w", encoding="utf-8") as file:
+        file.write("uncounted 2e 41 cmask=0 inv=0 edge=0\n")
+    done = vpmu("perf", "--qemu", qemu, "--report", report, "stat", "--", "true")
+    check("vpmu perf names what this run has not counted, not what the report had before",
+          "event ff/07" in done.stderr and "event 2e/41" not in done.stderr, done)
+    check("what the plugin says is shown", "out of paper" in done.stderr, done)
 
 
 def which_qemu(work):
@@ -171,6 +193,10 @@ def with_pmu(work):
     for cpi in ("0.001", "0.5", "2", "1.25", "1000"):
         got = words("--cpi", cpi, "--", qemu, *CPU)
         check(f"--cpi {cpi} is taken", len(got) > 1 and f",cpi={cpi}," in got[1], got)
+    got = words("--models", "on", "--cache", "l1d=48k:12:64+l2=2m:16:64", "--", qemu, *CPU)
+    check("the models and their caches are handed to the plugin",
+          got[1].endswith(",models=on,cache=l1d=48k:12:64+l2=2m:16:64"), got)
+    check("without --models on they are not", ",models=" not in words("--", qemu, *CPU)[1])
     for cpu, off in (("Skylake-Server,pmu=off", True), ("Skylake-Server,-pmu", True),
                      ("EPYC,pmu=no", True), ("Skylake-Server,pmu=off,pmu=on", False),
                      ("Skylake-Server,pmu=on", False), ("Skylake-Server,pmu=off,+pmu", False),
@@ -182,6 +208,18 @@ def with_pmu(work):
     check("--pmu off takes any CPU", ",pmu=off," in got[1], got)
     refused("a report that cannot be written is refused",
             ["run", "--report", work + "/none/report", "--", qemu, *CPU], "none/report")
+    trace = work + "/d,e.trace"
+    got = words("--trace", trace, "--", qemu, *CPU)
+    check("a trace's path gets to the plugin with its commas doubled",
+          got[1].endswith(",trace=" + trace.replace(",", ",,")), got)
+    check("without --trace the plugin is not asked for one",
+          "trace=" not in words("--", qemu, *CPU)[1])
+    for path in (work + "/none/trace", work):
+        refused(f"a trace at {path.replace(work, '...')} cannot be written and is refused",
+                ["run", "--trace", path, "--", qemu, *CPU], path)
+        refused("so it is by vpmu perf", ["perf", "--trace", path, "stat", "--", "true"], path)
+    refused("--trace without a file is refused", ["run", "--trace"], "--trace")
+    refused("info takes no --trace", ["info", "--trace", trace], "--trace")
     refused("a plugin that is not there is refused",
             ["run", "--plugin", work + "/none.so", "--", qemu, *CPU], "none.so")
 
@@ -195,13 +233,16 @@ def at_the_end(work):
     done = vpmu("run", "--", qemu, *CPU)
     lines = done.stderr.splitlines()
     check("what was programmed and not counted is named, a line each", len(lines) == 2
-          and "2e/41 (cache-misses)" in lines[0] and "cache" in lines[0].split(": ")[-1]
+          and "2e/41 (cache-misses)" in lines[0] and "--models" in lines[0].split(": ")[-1]
           and "ff/07 cmask=2 inv edge" in lines[1], done)
     check("the exit status is QEMU's", done.returncode == 7, done)
     done = vpmu("run", "--report", work + "/kept", "--", qemu, *CPU)
     with open(work + "/kept", encoding="utf-8") as file:
         kept = file.read()
     check("--report keeps the report", "uncounted ff 07" in kept and not done.stderr, kept, done)
+    done = vpmu("run", "--report", work + "/kept", "--", qemu, *CPU)
+    with open(work + "/kept", encoding="utf-8") as file:
+        check("the next run adds to it", file.read() == 2 * kept)
     qemu = stand_in(work + "/dies", "qemu-system-x86_64", body="kill -KILL $$")
     check("a QEMU that signal 9 kills is exit status 137",
           vpmu("run", "--", qemu, *CPU).returncode == 137)
@@ -257,6 +298,16 @@ def real_qemu():
                               capture_output=True, text=True, timeout=60)
         check(f"the real QEMU starts with --pmu {pmu} --cpi {cpi}", done.returncode == 0
               and "not counted" not in done.stderr, done)
+    for models in ("on", "off"):
+        done = subprocess.run([VPMU, "run", "--models", models, "--cache", "l1d=48k:12:64", "--",
+                               REAL, *CPU, "-display", "none", "-S", "-monitor", "stdio",
+                               "-serial", "none"],
+                              input="quit\n", capture_output=True, text=True, timeout=60)
+        check(f"the real QEMU starts with --models {models}", done.returncode == 0, done)
+    shown = vpmu("info", "--models", "on", "--cache", "l2=2m:16:64").stdout
+    check("info shows what models count as such, and their geometry",
+          re.search(r"c5/00 branch-misses +of a model, not of hardware", shown)
+          and re.search(r"L2 +2048 KiB, 16 ways of 64 bytes", shown), shown)
     check("info shows a PMU event by event",
           re.search(r"c0/00 instructions +yes", vpmu("info").stdout)
           and re.search(r"c5/00 branch-misses +no: ", vpmu("info").stdout))
@@ -321,6 +372,7 @@ def main():
     try:
         usage()
         perf_refuses(work)
+        perf_reports(work)
         which_qemu(work)
         which_arguments(work)
         with_pmu(work)

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 
+import tracefile
 from tap import check, finish
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -165,6 +166,41 @@ def check_record(folder):
           os.path.isfile(path) and os.path.getsize(path) > 1000, done)
 
 
+def statistics(report):
+    with open(report, encoding="utf-8") as file:
+        return {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", file.read())}
+
+
+def check_trace(folder):
+    done = perf("--trace", "t,1", "--report", "report", "record", "-q", "-e", "cycles:u", "-c",
+                "1000000", "-o", "data", "--", PROGRAMS + "/split", cwd=folder)
+    config, records = tracefile.load(folder + "/t,1")
+    pmis = [i for i, record in enumerate(records) if record.kind == "pmi"]
+    check("a recorded perf record has a PMI for each sample, to within 1 %", done.returncode == 0
+          and config.version == 4 and near(len(pmis), SPLIT / PERIOD, 0.01), len(pmis), done)
+    after = [records[i + 1][:2] + records[i + 1][4:] for i in pmis]
+    check("after each PMI Linux first switches all counters off",
+          pmis and set(after) == {("wrmsr", False, 0x38f, 0)}, set(after))
+    stats = statistics(folder + "/report")
+    check("the trace has as many PMIs as were delivered", len(pmis) == stats.get("pmis"),
+          len(pmis), stats)
+    for kind in "rdmsr", "wrmsr", "rdpmc":
+        recorded = sum(record.kind == kind for record in records)
+        check(f"and no more {kind.upper()}s than the guest ran",
+              0 < recorded <= stats.get(kind, 0), recorded, stats)
+    return stats.get("blocks")
+
+
+def check_turns(folder, blocks):
+    """Events of seven classes on four counters: none makes QEMU translate all code anew."""
+    done = perf("--report", "turns", "stat", "-e",
+                "branches,r01c4,r02c4,r08c4,r40c4,r81d0,r82d0", "--", PROGRAMS + "/split",
+                cwd=folder)
+    stats = statistics(folder + "/turns")
+    check("multiplexed events share the translated code: at most three times the blocks",
+          done.returncode == 0 and blocks and stats["blocks"] < 3 * blocks, blocks, stats)
+
+
 def check_interrupt(folder):
     before = set(os.listdir(folder))
     with subprocess.Popen([VPMU, "perf", "stat", "--", "sh", "-c", "echo on; sleep 1000"],
@@ -214,6 +250,7 @@ def main():
         check_off(folder)
         check_files(folder)
         check_record(folder)
+        check_turns(folder, check_trace(folder))
     with tempfile.TemporaryDirectory(prefix="vpmu-test-") as folder:
         check_interrupt(folder)
     return finish()

@@ -43,6 +43,7 @@ GUESTS = [
     ("overflow", MODELS, 1, []),
     ("smp", ["intel-v2", "intel-v5"], 2, []),
     ("smp", MODELS, 4, []),
+    ("models", MODELS, 1, ["models"]),
     ("reset", MODELS, 2, ["reboot"]),
     ("storm", ["intel-v2", "intel-v5"], 4, ["storm"]),
     ("flood", ["intel-v2", "intel-v4"], 2, ["storm"]),
@@ -141,7 +142,8 @@ def run_guest(tap, guest, model, processors, options):
     with tempfile.TemporaryDirectory(prefix="vpmu-guest-") as folder:
         if model != "none":
             report = os.path.join(folder, "report")
-            command += ["-plugin", f"{PLUGIN},pmu={model},cpi=1,report={report}"]
+            models = ",models=on" if "models" in options else ""
+            command += ["-plugin", f"{PLUGIN},pmu={model},cpi=1,report={report}{models}"]
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
             memory = Memory(qemu.pid)

@@ -4,9 +4,11 @@
  * event. The facts are those that the plugin itself uses.
  */
 #define _GNU_SOURCE
+#include "cache.h"
 #include "commands.h"
 #include "events.h"
 #include "pmu.h"
+#include "predictor.h"
 #include "qemu.h"
 
 #include <errno.h>
@@ -27,6 +29,9 @@ const char info_usage[] =
 	"  --pmu PMU      off, intel-v2, intel-v3, intel-v4 or intel-v5: the PMU to describe\n"
 	"                 (default: intel-v4)\n"
 	"  --cpi N        cycles per instruction, 0.001 to 1000 (default: 1)\n"
+	"  --models WHICH on or off: with models of a branch predictor and caches (default:\n"
+	"                 off)\n"
+	"  --cache CACHES the model's caches, as for vpmu run\n"
 	"  --qemu QEMU    the QEMU to check: a path or a name (default: as vpmu perf finds it)\n"
 	"  --help         this text\n"
 	"\n"
@@ -94,16 +99,11 @@ static void print_machine(void)
 	row("KVM", kvm());
 }
 
-static const char *kernel_release(const char *series)
+static const char *kernel(const char *series)
 {
-	FILE *file = fopen(text("%s/%s/release", paths_get()->kernel, series), "r");
-	char release[128] = "";
-	bool read = file && fgets(release, sizeof(release), file);
+	const char *release = kernel_release(series);
 
-	if (file)
-		fclose(file);
-	release[strcspn(release, "\n")] = '\0';
-	return read ? text("%s", release) : "missing (`make setup' unpacks it)";
+	return release ? release : "missing (`make setup' unpacks it)";
 }
 
 static void print_qemu(const char *named)
@@ -118,8 +118,8 @@ static void print_qemu(const char *named)
 	row("serves", error ? text("no: %s", error) : "yes, with -accel tcg");
 	row("plugin", file_exists(paths_get()->plugin) ? paths_get()->plugin : "not built");
 	puts("\nGuest kernels of vpmu perf");
-	row("6.1", kernel_release("6.1"));
-	row("6.12", kernel_release("6.12"));
+	row("6.1", kernel("6.1"));
+	row("6.12", kernel("6.12"));
 }
 
 static bool is_advertised(const struct vpmu_config *config, enum vpmu_event_id id)
@@ -142,22 +142,46 @@ static const char *fixed_counter(const struct vpmu_config *config, enum vpmu_eve
 }
 
 static const char *how_counted(const struct vpmu_config *config, const struct event_row *event,
-			       const char *cpi)
+			       const struct pmu_options *options)
 {
+	const char *why = event_why_not(event, pmu_models(options));
+	const char *cpi = options->cpi;
 	const char *advertised = is_advertised(config, event->id) ? " (CPUID says so)" : "";
 
-	if (event->class == CLASS_NONE)
-		return text("no: %s", event->why);
+	if (why)
+		return text("no: %s", why);
+	if (event_is_modelled(event))
+		return text("of a model, not of hardware%s", advertised);
 	if (event->cycles)
 		return text("yes%s%s: %s cycle%s an instruction", advertised,
 			    fixed_counter(config, event->id), cpi, strcmp(cpi, "1") ? "s" : "");
 	return text("yes%s%s", advertised, fixed_counter(config, event->id));
 }
 
+static void print_models(const struct pmu_options *options)
+{
+	static const char *const names[CACHE_COUNT] = { "L1I", "L1D", "L2", "LLC" };
+	struct cache_config config = cache_config_default;
+
+	puts("\nModels (docs/models.md); what they count is not what hardware would");
+	row("branch predictor",
+	    text("gshare of %u counters and %u outcomes, %u targets, %u returns",
+		 PREDICTOR_COUNTERS, PREDICTOR_HISTORY_BITS, PREDICTOR_TARGETS, PREDICTOR_RETURNS));
+	if (options->cache)
+		cache_config_parse(&config, options->cache);
+	for (unsigned int i = 0; i < CACHE_COUNT; i++) {
+		const struct cache_geometry *g = &config.level[i];
+
+		row(names[i],
+		    text("%u KiB, %u ways of %u bytes", g->size / 1024, g->ways, g->line));
+	}
+}
+
 static void print_pmu(const struct pmu_options *options)
 {
 	unsigned int version = pmu_version(options->pmu);
-	struct vpmu_config config = vpmu_config_intel(version, events_architectural());
+	struct vpmu_config config =
+		vpmu_config_intel(version, events_architectural(pmu_models(options)));
 
 	printf("\nPMU %s\n", options->pmu);
 	if (!version) {
@@ -172,10 +196,12 @@ static void print_pmu(const struct pmu_options *options)
 		const struct event_row *event = &event_rows[i];
 
 		printf("  %02x/%02x %-34s %s\n", event->select, event->umask, event->name,
-		       how_counted(&config, event, options->cpi));
+		       how_counted(&config, event, options));
 	}
 	puts("  any other                                no: a guest that programs one is "
 	     "reported");
+	if (pmu_models(options))
+		print_models(options);
 }
 
 int command_info(int argc, char **argv)
@@ -184,19 +210,19 @@ int command_info(int argc, char **argv)
 	const char *named = NULL;
 
 	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--help")) {
+		const char *word = argv[i];
+		const char *value = option_value(argv, &i, "--qemu");
+
+		if (value) {
+			named = value;
+		} else if (!strcmp(argv[i], "--help")) {
 			fputs(info_usage, stdout);
 			return 0;
-		}
-		if (!strcmp(argv[i], "--qemu") || !strncmp(argv[i], "--qemu=", 7)) {
-			named = argv[i][6] ? argv[i] + 7 : argv[++i];
-			if (!named || !*named)
-				fail("--qemu needs a value");
-		} else if (!pmu_option(&options, argv, &i) || options.report || options.plugin) {
+		} else if (!pmu_option(&options, argv, &i) || options.report || options.trace ||
+			   options.plugin) {
 			fail("info: unknown option or argument `%s'; there are --pmu, --cpi, "
-			     "--qemu "
-			     "and --help",
-			     argv[i]);
+			     "--models, --cache, --qemu and --help",
+			     word);
 		}
 	}
 	print_machine();

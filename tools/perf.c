@@ -32,6 +32,8 @@ const char perf_usage[] =
 	"\n"
 	"  --pmu off|intel-v2|intel-v3|intel-v4|intel-v5   (default intel-v4)\n"
 	"  --cpi N            cycles per instruction (default 1)\n"
+	"  --models on|off    models of a branch predictor and caches (default off)\n"
+	"  --cache CACHES     the model's caches, such as l1d=48k:12:64+llc=2m:16:64\n"
 	"  --cpus N           virtual CPUs (default 1)\n"
 	"  --memory SIZE      as QEMU's -m (default 2G)\n"
 	"  --kernel VERSION   6.1 or 6.12 (default 6.1)\n"
@@ -41,6 +43,7 @@ const char perf_usage[] =
 	"  --append TEXT      more kernel parameters\n"
 	"  --console FILE     write the guest kernel's messages to FILE\n"
 	"  --report FILE      append the plugin's report to FILE\n"
+	"  --trace FILE       record what the guest does with its PMU in FILE\n"
 	"  --plugin FILE      the plugin to use\n"
 	"  --help             this text\n";
 
@@ -92,24 +95,6 @@ static void make_scratch(const struct perf_options *options)
 		fail("%s: %s", scratch.out, strerror(errno));
 }
 
-static const char *value_of(char **argv, int *i, const char *name)
-{
-	size_t length = strlen(name);
-	const char *value;
-
-	if (strncmp(argv[*i], name, length))
-		return NULL;
-	if (argv[*i][length] == '=')
-		value = argv[*i] + length + 1;
-	else if (!argv[*i][length])
-		value = argv[*i + 1] ? argv[++*i] : "";
-	else
-		return NULL;
-	if (!*value)
-		fail("%s needs a value", name);
-	return value;
-}
-
 static bool take_option(struct perf_options *options, char **argv, int *i)
 {
 	const struct {
@@ -123,7 +108,7 @@ static bool take_option(struct perf_options *options, char **argv, int *i)
 	const char *value;
 
 	for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++) {
-		value = value_of(argv, i, known[k].name);
+		value = option_value(argv, i, known[k].name);
 		if (value) {
 			*known[k].to = value;
 			return true;
@@ -133,7 +118,7 @@ static bool take_option(struct perf_options *options, char **argv, int *i)
 		options->out_all = true;
 		return true;
 	}
-	value = value_of(argv, i, "--bring-out");
+	value = option_value(argv, i, "--bring-out");
 	if (value)
 		args_add(&options->out, value);
 	return value || pmu_option(&options->pmu, argv, i);
@@ -240,13 +225,15 @@ static void bring_out(const struct perf_options *options, size_t asked)
 	}
 }
 
-static void print_file(const char *path)
+/* The lines that begin with these words. */
+static void print_lines(const char *path, const char *words)
 {
 	char line[512];
 	FILE *file = fopen(path, "re");
 
 	while (file && fgets(line, sizeof(line), file))
-		if (!strstr(line, "warning: TCG doesn't support"))
+		if (!strncmp(line, words, strlen(words)) &&
+		    !strstr(line, "warning: TCG doesn't support"))
 			fputs(line, stderr);
 	if (file)
 		fclose(file);
@@ -276,6 +263,8 @@ static int run(const struct perf_options *options, const sigset_t *before)
 	end = pump(streams, !isatty(STDIN_FILENO), &stop, before, &status);
 	perf_guest_end(guest);
 	guest = 0;
+	if (end != PUMP_GONE)
+		print_lines(scratch.log, "vpmu plugin: ");
 	switch (end) {
 	case PUMP_STATUS:
 		return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
@@ -285,8 +274,8 @@ static int run(const struct perf_options *options, const sigset_t *before)
 		return 128 + SIGPIPE;
 	case PUMP_GONE:
 		warn("the guest has ended without a result; it said:");
-		print_file(scratch.log);
-		print_file(scratch.console);
+		print_lines(scratch.log, "");
+		print_lines(scratch.console, "");
 		return EXIT_REFUSED;
 	case PUMP_ERROR:
 		return EXIT_REFUSED;
@@ -306,19 +295,6 @@ static int open_report(struct perf_options *options)
 		fail("%s: %s", options->pmu.report, strerror(errno));
 	lseek(fd, 0, SEEK_END);
 	return fd;
-}
-
-static char *read_release(const char *kernel)
-{
-	const char *path = text("%s/%s/release", paths_get()->kernel, kernel);
-	FILE *file = fopen(path, "re");
-	char release[128] = "";
-
-	if (file && fgets(release, sizeof(release), file))
-		release[strcspn(release, "\n")] = '\0';
-	if (file)
-		fclose(file);
-	return text("%s", release);
 }
 
 int command_perf(int argc, char **argv)
@@ -342,10 +318,10 @@ int command_perf(int argc, char **argv)
 	atexit(clean_up);
 	make_scratch(&options);
 	report = open_report(&options);
-	job_write(&options, argv + at, read_release(options.kernel), scratch.initramfs);
+	job_write(&options, argv + at, kernel_release(options.kernel), scratch.initramfs);
 	status = run(&options, &before);
 	if (status != EXIT_REFUSED || !stop)
 		bring_out(&options, asked);
-	pmu_print_uncounted(report);
+	pmu_print_uncounted(report, pmu_models(&options.pmu));
 	return status;
 }

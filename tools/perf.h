@@ -31,7 +31,10 @@ struct scratch {
 	char *log;     /* what QEMU itself says */
 };
 
-/* Where perf is and what it is asked to do: argv of the job in the guest. */
+/*
+ * Where perf is and what it is asked to do: argv of the job in the guest.
+ * release: of the guest's kernel; NULL if it is not known.
+ */
 void job_write(const struct perf_options *options, char *const *argv, const char *release,
 	       const char *path);
 

@@ -67,7 +67,7 @@ static const char *find_versioned(const char *perf, const char *release)
 	unsigned int major, minor;
 	const char *found;
 
-	if (sscanf(release, "%u.%u", &major, &minor) == 2) {
+	if (release && sscanf(release, "%u.%u", &major, &minor) == 2) {
 		found = text("%s_%u.%u", perf, major, minor);
 		if (is_elf(found))
 			return found;
@@ -82,17 +82,11 @@ static const char *find_versioned(const char *perf, const char *release)
 
 static const char *find_perf(const char *release)
 {
-	const char *path = getenv("PATH");
+	const char *perf = find_on_path("perf");
 
-	while (path && *path) {
-		size_t length = strcspn(path, ":");
-		const char *perf = text("%.*s/perf", (int)length, path);
-
-		if (length && !access(perf, X_OK))
-			return is_elf(perf) ? perf : find_versioned(perf, release);
-		path += length + (path[length] == ':');
-	}
-	fail("there is no perf on PATH: install the package linux-perf");
+	if (!perf)
+		fail("there is no perf on PATH: install the package linux-perf");
+	return is_elf(perf) ? perf : find_versioned(perf, release);
 }
 
 static void put(FILE *job, const char *key, const char *value)
@@ -191,21 +185,6 @@ static void add_pair(struct args *words, const char *option, const char *value)
 	args_add(words, value);
 }
 
-/* QEMU splits option values at single commas. */
-static const char *comma_safe(const char *path)
-{
-	char *safe = text("%s%s", path, path);
-	char *to = safe;
-
-	for (; *path; path++) {
-		*to++ = *path;
-		if (*path == ',')
-			*to++ = ',';
-	}
-	*to = '\0';
-	return safe;
-}
-
 static void add_files(struct args *words, const struct perf_options *options,
 		      const struct scratch *scratch)
 {
@@ -215,7 +194,7 @@ static void add_files(struct args *words, const struct perf_options *options,
 	if (!options->out.count && !options->out_all)
 		return;
 	add_pair(words, "-fsdev",
-		 text("local,id=out,path=%s,security_model=none", comma_safe(scratch->out)));
+		 text("local,id=out,path=%s,security_model=none", double_commas(scratch->out)));
 	add_pair(words, "-device", "virtio-9p-pci,fsdev=out,mount_tag=out");
 }
 
@@ -223,12 +202,10 @@ static void find_words(struct args *words, const struct perf_options *options)
 {
 	struct qemu qemu;
 	const char *error = qemu_find(options->qemu, &qemu);
-	const char *plugin = options->pmu.plugin ? options->pmu.plugin : paths_get()->plugin;
 
 	if (error)
 		fail("%s", error);
-	if (!file_exists(plugin))
-		fail("%s: no such file", plugin);
+	pmu_check_files(&options->pmu);
 	args_add_all(words, qemu.argv.v);
 	add_pair(words, "-plugin", pmu_plugin_argument(&options->pmu));
 }
@@ -255,7 +232,8 @@ static void build_words(struct args *words, const struct perf_options *options,
 		 text("%s %s %s", kernel_parameters,
 		      options->console ? "loglevel=7" : "quiet loglevel=1",
 		      options->append ? options->append : ""));
-	add_pair(words, "-chardev", text("file,id=console,path=%s", comma_safe(scratch->console)));
+	add_pair(words, "-chardev",
+		 text("file,id=console,path=%s", double_commas(scratch->console)));
 	add_pair(words, "-serial", "chardev:console");
 	add_pair(words, "-chardev", text("socket,id=port,fd=%d", port));
 	add_pair(words, "-device", "virtio-serial-pci,max_ports=2");

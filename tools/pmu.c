@@ -4,50 +4,41 @@
  */
 #define _GNU_SOURCE
 #include "pmu.h"
+#include "arguments.h"
+#include "cache.h"
 #include "events.h"
 #include "qemu.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static const char *const pmu_names[] = {
-	"off", NULL, "intel-v2", "intel-v3", "intel-v4", "intel-v5"
-};
-
-#define PMU_COUNT (sizeof(pmu_names) / sizeof(pmu_names[0]))
-
 unsigned int pmu_version(const char *pmu)
 {
-	for (unsigned int version = 0; version < PMU_COUNT; version++)
-		if (pmu_names[version] && !strcmp(pmu_names[version], pmu))
-			return version;
-	fail("there is no PMU `%s': use off, intel-v2, intel-v3, intel-v4 or intel-v5", pmu);
+	unsigned int version;
+
+	if (!arguments_pmu(pmu, &version))
+		fail("there is no PMU `%s': there are " ARGUMENTS_PMUS, pmu);
+	return version;
 }
 
-/* Whether the word is this option; its value, if it has one in the same word. */
-static bool is_option(const char *word, const char *name, const char **value)
+bool pmu_models(const struct pmu_options *options)
 {
-	size_t length = strlen(name);
-
-	if (strncmp(word, name, length) || (word[length] && word[length] != '='))
-		return false;
-	*value = word[length] ? word + length + 1 : NULL;
-	return true;
+	return !strcmp(options->models, "on");
 }
 
-static bool is_cpi(const char *word)
+static void check_models(const struct pmu_options *options)
 {
-	size_t whole = strspn(word, "0123456789");
-	size_t decimals = word[whole] == '.' ? strspn(word + whole + 1, "0123456789") : 0;
-	size_t length = whole + (decimals ? decimals + 1 : 0);
-	double value;
+	struct cache_config config = cache_config_default;
+	const char *error;
 
-	if (!whole || whole > 4 || decimals > 3 || word[length])
-		return false;
-	value = strtod(word, NULL);
-	return value > 0 && value <= 1000;
+	if (!pmu_models(options) && strcmp(options->models, "off") != 0)
+		fail("--models is on or off, not `%s'", options->models);
+	error = options->cache ? cache_config_parse(&config, options->cache) : NULL;
+	if (error)
+		fail("--cache %s: %s", options->cache, error);
 }
 
 bool pmu_option(struct pmu_options *options, char **argv, int *i)
@@ -55,52 +46,71 @@ bool pmu_option(struct pmu_options *options, char **argv, int *i)
 	const struct {
 		const char *name;
 		const char **to;
-	} known[] = { { "--pmu", &options->pmu },
-		      { "--cpi", &options->cpi },
-		      { "--report", &options->report },
-		      { "--plugin", &options->plugin } };
-	const char *value;
+	} known[] = {
+		{ "--pmu", &options->pmu },       { "--cpi", &options->cpi },
+		{ "--report", &options->report }, { "--trace", &options->trace },
+		{ "--plugin", &options->plugin }, { "--models", &options->models },
+		{ "--cache", &options->cache },
+	};
+	const char *value = NULL;
+	struct cpi cpi;
 	size_t which = 0;
 
 	while (which < sizeof(known) / sizeof(known[0]) &&
-	       !is_option(argv[*i], known[which].name, &value))
+	       !(value = option_value(argv, i, known[which].name)))
 		which++;
-	if (which == sizeof(known) / sizeof(known[0]))
-		return false;
 	if (!value)
-		value = argv[++*i];
-	if (!value || !*value)
-		fail("%s needs a value", known[which].name);
+		return false;
 	*known[which].to = value;
 	pmu_version(options->pmu);
-	if (!is_cpi(options->cpi))
+	if (!arguments_cpi(options->cpi, &cpi))
 		fail("--cpi is a number from 0.001 to 1000 with at most three decimals, not `%s'",
 		     options->cpi);
+	check_models(options);
 	return true;
 }
 
-/* QEMU splits at single commas. */
-static char *double_commas(const char *path)
+static const char *file_argument(const char *name, const char *path)
 {
-	char *doubled = text("%s%s", path, path);
-	char *to = doubled;
+	return path ? text(",%s=%s", name, double_commas(path)) : "";
+}
 
-	for (; *path; path++) {
-		*to++ = *path;
-		if (*path == ',')
-			*to++ = ',';
-	}
-	*to = '\0';
-	return doubled;
+static const char *models_argument(const struct pmu_options *options)
+{
+	if (!pmu_models(options))
+		return "";
+	return text(",models=on%s%s", options->cache ? ",cache=" : "",
+		    options->cache ? options->cache : "");
 }
 
 char *pmu_plugin_argument(const struct pmu_options *options)
 {
 	const char *plugin = options->plugin ? options->plugin : paths_get()->plugin;
-	bool report = options->report;
 
-	return text("file=%s,pmu=%s,cpi=%s%s%s", double_commas(plugin), options->pmu, options->cpi,
-		    report ? ",report=" : "", report ? double_commas(options->report) : "");
+	return text("file=%s,pmu=%s,cpi=%s%s%s%s", double_commas(plugin), options->pmu,
+		    options->cpi, file_argument("report", options->report),
+		    file_argument("trace", options->trace), models_argument(options));
+}
+
+static void check_writable(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+
+	if (fd < 0)
+		fail("%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+void pmu_check_files(const struct pmu_options *options)
+{
+	const char *plugin = options->plugin ? options->plugin : paths_get()->plugin;
+
+	if (!file_exists(plugin))
+		fail("%s: no such file", plugin);
+	if (options->report)
+		check_writable(options->report);
+	if (options->trace)
+		check_writable(options->trace);
 }
 
 static const struct event_row *find_encoding(unsigned int select, unsigned int umask)
@@ -115,10 +125,21 @@ struct encoding {
 	unsigned int select, umask, cmask, invert, edge;
 };
 
-static void print_encoding(const struct encoding *encoding)
+static const char *why_not(const struct encoding *encoding, const struct event_row *row,
+			   bool models)
+{
+	const char *why = row ? event_why_not(row, models) : "no event of this encoding is known";
+
+	if (why)
+		return why;
+	if (encoding->cmask || encoding->edge)
+		return "not with this counter mask";
+	return "not with this value of OFFCORE_RSP";
+}
+
+static void print_encoding(const struct encoding *encoding, bool models)
 {
 	const struct event_row *row = find_encoding(encoding->select, encoding->umask);
-	const char *why = row && row->why ? row->why : NULL;
 
 	fprintf(stderr, "vpmu: not counted: event %02x/%02x", encoding->select, encoding->umask);
 	if (encoding->cmask)
@@ -127,12 +148,10 @@ static void print_encoding(const struct encoding *encoding)
 		fputs(" edge", stderr);
 	if (row)
 		fprintf(stderr, " (%s)", row->name);
-	if (!why)
-		why = row ? "not with this counter mask" : "no event of this encoding is known";
-	fprintf(stderr, ": %s\n", why);
+	fprintf(stderr, ": %s\n", why_not(encoding, row, models));
 }
 
-unsigned int pmu_print_uncounted(int fd)
+unsigned int pmu_print_uncounted(int fd, bool models)
 {
 	int own = dup(fd);
 	FILE *file = own < 0 ? NULL : fdopen(own, "r");
@@ -142,12 +161,11 @@ unsigned int pmu_print_uncounted(int fd)
 
 	if (!file)
 		return 0;
-	rewind(file);
 	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "uncounted %x %x cmask=%u inv=%u edge=%u", &e.select, &e.umask,
 			   &e.cmask, &e.invert, &e.edge) != 5)
 			continue;
-		print_encoding(&e);
+		print_encoding(&e, models);
 		count++;
 	}
 	fclose(file);

@@ -12,17 +12,20 @@ struct pmu_options {
 	const char *pmu;    /* "off", "intel-v2" to "intel-v5" */
 	const char *cpi;    /* cycles per instruction; a decimal fraction, checked */
 	const char *report; /* the plugin's report; NULL: none */
+	const char *trace;  /* where the guest's accesses are recorded; NULL: nowhere */
 	const char *plugin; /* its file; NULL: the build's own */
+	const char *models; /* "on" or "off": events that only a model counts */
+	const char *cache;  /* the caches' geometry, checked; NULL: the model's own */
 };
 
 #define PMU_OPTIONS_DEFAULT                                                                        \
 	{                                                                                          \
-		.pmu = "intel-v4", .cpi = "1"                                                      \
+		.pmu = "intel-v4", .cpi = "1", .models = "off"                                     \
 	}
 
 /*
- * If argv[*i] is one of --pmu, --cpi, --report, --plugin (as two words or with
- * "="), take it with its value, leave *i at its last word and return true.
+ * If argv[*i] is one of --pmu, --cpi, --models, --cache, --report, --trace, --plugin (as
+ * two words or with "="), take it with its value, leave *i at its last word and return true.
  * Fails with one line if the value is missing or no good.
  */
 bool pmu_option(struct pmu_options *options, char **argv, int *i);
@@ -30,13 +33,18 @@ bool pmu_option(struct pmu_options *options, char **argv, int *i);
 /* The words "file=...,pmu=..." for QEMU's -plugin; commas in paths are doubled. */
 char *pmu_plugin_argument(const struct pmu_options *options);
 
+/* Fails with one line if the plugin is not there, or a file cannot be written. */
+void pmu_check_files(const struct pmu_options *options);
+
+bool pmu_models(const struct pmu_options *options);
+
 /* The Intel architectural version of a PMU name, 0 for "off". */
 unsigned int pmu_version(const char *pmu);
 
 /*
  * One line on stderr for each encoding that the report at fd calls uncounted,
- * with the event's name if it is known. Returns how many there were.
+ * from where fd stands on, with the event's name if it is known. Returns how many there were.
  */
-unsigned int pmu_print_uncounted(int fd);
+unsigned int pmu_print_uncounted(int fd, bool models);
 
 #endif

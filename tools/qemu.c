@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define NAME          "qemu-system-x86_64"
@@ -38,26 +37,16 @@ const struct paths *paths_get(void)
 	return &paths;
 }
 
-static bool is_program(const char *path)
+char *kernel_release(const char *series)
 {
-	struct stat info;
+	FILE *file = fopen(text("%s/%s/release", paths_get()->kernel, series), "re");
+	char release[128] = "";
+	bool read = file && fgets(release, sizeof(release), file);
 
-	return !stat(path, &info) && S_ISREG(info.st_mode) && !access(path, X_OK);
-}
-
-static char *on_path(const char *name)
-{
-	const char *path = getenv("PATH");
-
-	while (path && *path) {
-		size_t length = strcspn(path, ":");
-		char *candidate = text("%.*s/%s", (int)length, path, name);
-
-		if (length && is_program(candidate))
-			return candidate;
-		path += length + (path[length] == ':');
-	}
-	return NULL;
+	if (file)
+		fclose(file);
+	release[strcspn(release, "\n")] = '\0';
+	return read ? text("%s", release) : NULL;
 }
 
 static char *unpacked(const char *name)
@@ -166,7 +155,7 @@ const char *qemu_find(const char *named, struct qemu *qemu)
 				    file_exists(name) ? "not a program" : "no such file");
 		return check_path(text("%s", name), qemu);
 	}
-	path = on_path(name);
+	path = find_on_path(name);
 	if (path) {
 		error = check_path(path, qemu);
 		if (named || !error)

@@ -19,6 +19,9 @@ struct paths {
 /* The command's own paths; the same at every call. Nothing needs to exist there. */
 const struct paths *paths_get(void);
 
+/* The release of an unpacked kernel ("6.1" or "6.12"), or NULL if it is missing. */
+char *kernel_release(const char *series);
+
 struct qemu {
 	struct args argv; /* how it is started: its loader if it needs one, itself, -L ... */
 	char *path;       /* the QEMU itself */

@@ -28,8 +28,12 @@ const char run_usage[] =
 	"  --pmu PMU      off, intel-v2, intel-v3, intel-v4 or intel-v5: the guest's PMU, by\n"
 	"                 its architectural version (default: intel-v4)\n"
 	"  --cpi N        cycles per instruction, 0.001 to 1000 (default: 1)\n"
+	"  --models WHICH on or off: count branch and cache misses of models (default: off)\n"
+	"  --cache CACHES the model's caches, each NAME=SIZE:WAYS:LINE, of l1i, l1d, l2 and\n"
+	"                 llc, separated by + (default: a Skylake server's)\n"
 	"  --report FILE  append the plugin's report to FILE instead of printing what was\n"
 	"                 programmed and not counted at the end\n"
+	"  --trace FILE   record what the guest does with its PMU in FILE\n"
 	"  --plugin FILE  the plugin (default: the one of this build)\n"
 	"  --help         this text\n"
 	"\n"
@@ -47,15 +51,6 @@ static int own_report(struct pmu_options *options)
 		fail("no memory for the report: %s", strerror(errno));
 	options->report = text("/proc/self/fd/%d", fd);
 	return fd;
-}
-
-static void check_report(const char *report)
-{
-	int fd = open(report, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-
-	if (fd < 0)
-		fail("%s: %s", report, strerror(errno));
-	close(fd);
 }
 
 static int start_and_wait(char *const *argv)
@@ -111,8 +106,9 @@ static int parse(struct pmu_options *options, char **argv)
 		if (argv[i][0] != '-')
 			return i;
 		if (!pmu_option(options, argv, &i))
-			fail("run: unknown option `%s'; there are --pmu, --cpi, --report, --plugin "
-			     "and --help (QEMU and its options come after --)",
+			fail("run: unknown option `%s'; there are --pmu, --cpi, --models, --cache, "
+			     "--report, --trace, --plugin and --help (QEMU and its options come "
+			     "after --)",
 			     argv[i]);
 	}
 	return i;
@@ -142,10 +138,7 @@ int command_run(int argc, char **argv)
 		fail("%s", error);
 	if (off)
 		options.pmu = "off";
-	if (options.report)
-		check_report(options.report);
-	if (!file_exists(options.plugin ? options.plugin : paths_get()->plugin))
-		fail("%s: no such file", options.plugin ? options.plugin : paths_get()->plugin);
+	pmu_check_files(&options);
 	report = own_report(&options);
 	args_add_all(&words, qemu.argv.v);
 	args_add(&words, "-plugin");
@@ -153,6 +146,6 @@ int command_run(int argc, char **argv)
 	args_add_all(&words, argv + at + 1);
 	status = start_and_wait(words.v);
 	if (report >= 0)
-		pmu_print_uncounted(report);
+		pmu_print_uncounted(report, pmu_models(&options));
 	return status;
 }

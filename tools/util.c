@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -92,6 +93,61 @@ bool parse_number(const char *word, unsigned long max, unsigned long *value)
 bool file_exists(const char *path)
 {
 	return !access(path, F_OK);
+}
+
+bool is_program(const char *path)
+{
+	struct stat info;
+
+	return !stat(path, &info) && S_ISREG(info.st_mode) && !access(path, X_OK);
+}
+
+char *find_on_path(const char *name)
+{
+	const char *path = getenv("PATH");
+
+	while (path && *path) {
+		size_t length = strcspn(path, ":");
+		char *candidate = text("%.*s/%s", (int)length, path, name);
+
+		if (length && is_program(candidate))
+			return candidate;
+		free(candidate);
+		path += length + (path[length] == ':');
+	}
+	return NULL;
+}
+
+const char *option_value(char **argv, int *i, const char *name)
+{
+	size_t length = strlen(name);
+	const char *value;
+
+	if (strncmp(argv[*i], name, length) != 0)
+		return NULL;
+	if (argv[*i][length] == '=')
+		value = argv[*i] + length + 1;
+	else if (!argv[*i][length])
+		value = argv[++*i];
+	else
+		return NULL;
+	if (!value || !*value)
+		fail("%s needs a value", name);
+	return value;
+}
+
+char *double_commas(const char *path)
+{
+	char *doubled = text("%s%s", path, path);
+	char *to = doubled;
+
+	for (; *path; path++) {
+		*to++ = *path;
+		if (*path == ',')
+			*to++ = ',';
+	}
+	*to = '\0';
+	return doubled;
 }
 
 static _Noreturn void child(char *const *argv, int output)

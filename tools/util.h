@@ -36,6 +36,20 @@ void args_add_all(struct args *args, char *const *words);
 bool parse_number(const char *word, unsigned long max, unsigned long *value);
 
 bool file_exists(const char *path);
+/* A regular file that may be executed. */
+bool is_program(const char *path);
+/* The first program of that name on PATH; NULL if there is none. */
+char *find_on_path(const char *name);
+
+/*
+ * If argv[*i] is the option name (as two words or with "="), its value, with
+ * *i at its last word; NULL if it is another. Fails with one line if the value
+ * is missing.
+ */
+const char *option_value(char **argv, int *i, const char *name);
+
+/* A path as part of an option's value: QEMU splits those at single commas. */
+char *double_commas(const char *path);
 
 /*
  * Run a command with stdin from /dev/null and return what it writes to stdout

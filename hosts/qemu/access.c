@@ -17,10 +17,9 @@
  * with an address that may lag behind, and as an "interrupt" when it has been
  * delivered, with the exact one.
  */
+#include "models.h"
 #include "plugin.h"
 #include <string.h>
-
-#define PAGE UINT64_C(4096)
 
 #define MSR_MISC_ENABLE 0x1a0
 #define MSR_FAULTS      0x80e /* DFR: not an x2APIC register; unlike others it leaves ESR alone */
@@ -28,17 +27,15 @@
 /* Fetching from here is a #GP(0) in long mode: the address is not canonical. */
 #define IP_FAULTS (UINT64_C(1) << 62)
 
-#define CR0_PE   (UINT64_C(1) << 0)
 #define CR4_PCE  (UINT64_C(1) << 8)
-#define EFER_LMA (UINT64_C(1) << 10)
 #define FLAGS_TF (UINT64_C(1) << 8)
 #define FLAGS_DF (UINT64_C(1) << 10)
 #define FLAGS_RF (UINT64_C(1) << 16)
 #define FLAGS_CC UINT64_C(0x8d5) /* CF, PF, AF, ZF, SF, OF: TCG keeps them elsewhere */
 
-static uint64_t pair(uint64_t high, uint64_t low)
+static uint64_t read_pair(void)
 {
-	return (high & UINT32_MAX) << 32 | (low & UINT32_MAX);
+	return (reg_read(GUEST_DX) & UINT32_MAX) << 32 | (reg_read(GUEST_AX) & UINT32_MAX);
 }
 
 static void write_pair(uint64_t value)
@@ -93,15 +90,32 @@ static void hold(struct vcpu *vcpu)
 
 static void release(struct vcpu *vcpu)
 {
-	vcpu->fixup = (struct fixup){ .pending = false };
-	vcpu->undo = (struct undo){ .pending = false };
-	vcpu_score(vcpu)->held = 0;
+	vcpu->fixup = (struct fixup){ .kind = FIXUP_NONE };
+	vcpu_score(vcpu)->held = vcpu->undo_count > 0;
 }
 
-static void finish_later(struct vcpu *vcpu, const struct site *site)
+/* RESET: what was under way will not come. */
+void access_reset(struct vcpu *vcpu)
 {
-	vcpu->fixup.pending = true;
+	vcpu->undo_count = 0;
+	vcpu->undo_raised = false;
+	release(vcpu);
+	vcpu_leave_block(vcpu);
+	vcpu->at = NULL;
+	vcpu->raised = false;
+	vcpu->detour = (struct detour){ .from = 0 };
+}
+
+static void fix_later(struct vcpu *vcpu, struct fixup fixup)
+{
+	vcpu->fixup = fixup;
 	hold(vcpu);
+}
+
+/* Behind the instruction, which goes on as QEMU has it. */
+static void fix_behind(struct vcpu *vcpu, const struct site *site, struct fixup fixup)
+{
+	fix_later(vcpu, fixup);
 	if (site->last)
 		hooks_add(site_ip(site) + code_base() + site->length);
 }
@@ -109,8 +123,7 @@ static void finish_later(struct vcpu *vcpu, const struct site *site)
 /* QEMU's RDMSR and WRMSR answer this MSR with #GP(0); ECX is restored after. */
 static void fault_msr(struct vcpu *vcpu, const struct site *site)
 {
-	vcpu->fixup = (struct fixup){ .pending = true, .fault = true, .saved = reg_read(GUEST_CX) };
-	hold(vcpu);
+	fix_later(vcpu, (struct fixup){ .kind = FIXUP_CX, .value = reg_read(GUEST_CX) });
 	leave_block(vcpu, site, false);
 	reg_write(GUEST_CX, MSR_FAULTS);
 }
@@ -119,37 +132,41 @@ static void serve_rdmsr(struct vcpu *vcpu, const struct site *site)
 {
 	uint32_t msr = (uint32_t)reg_read(GUEST_CX);
 	uint64_t value = 0;
+	enum vpmu_answer answer = vpmu_rdmsr(&vcpu->pmu, msr, &value);
 
-	switch (vpmu_rdmsr(&vcpu->pmu, msr, &value)) {
+	record(vcpu, TRACE_RDMSR, answer, msr, value);
+	switch (answer) {
 	case VPMU_FAULT:
 		fault_msr(vcpu, site);
 		return;
 	case VPMU_NOT_MINE:
 		if (msr == MSR_MISC_ENABLE) {
-			vcpu->fixup = (struct fixup){ .misc_enable = true };
-			break;
+			fix_behind(vcpu, site, (struct fixup){ .kind = FIXUP_MISC_ENABLE });
+			return;
 		}
-		if (!lapic_rdmsr(vcpu, msr, &value))
+		if (!lapic_rdmsr(vcpu, msr, &value) && !models_rdmsr(vcpu, msr, &value))
 			return;
 		/* fallthrough */
 	case VPMU_DONE:
-		vcpu->fixup = (struct fixup){ .msr = true, .value = value };
+		fix_behind(vcpu, site, (struct fixup){ .kind = FIXUP_RESULT, .value = value });
 		break;
 	}
-	finish_later(vcpu, site);
 }
 
 static void serve_wrmsr(struct vcpu *vcpu, const struct site *site)
 {
 	uint32_t msr = (uint32_t)reg_read(GUEST_CX);
-	uint64_t value = pair(reg_read(GUEST_DX), reg_read(GUEST_AX));
+	uint64_t value = read_pair();
+	enum vpmu_answer answer = vpmu_wrmsr(&vcpu->pmu, msr, value);
 
-	switch (vpmu_wrmsr(&vcpu->pmu, msr, value)) {
+	record(vcpu, TRACE_WRMSR, answer, msr, value);
+	switch (answer) {
 	case VPMU_FAULT:
 		fault_msr(vcpu, site);
 		break;
 	case VPMU_NOT_MINE:
 		lapic_wrmsr(vcpu, msr, value);
+		models_wrmsr(vcpu, msr, value);
 		break;
 	case VPMU_DONE:
 		service(vcpu);
@@ -163,20 +180,17 @@ static void serve_cpuid(struct vcpu *vcpu, const struct site *site)
 
 	if (leaf != 0x1 && leaf != 0xa)
 		return;
-	vcpu->fixup = (struct fixup){ .cpuid = true,
-				      .leaf = leaf,
-				      .subleaf = (uint32_t)reg_read(GUEST_CX) };
-	finish_later(vcpu, site);
+	fix_behind(vcpu, site,
+		   (struct fixup){ .kind = FIXUP_CPUID,
+				   .leaf = leaf,
+				   .subleaf = (uint32_t)reg_read(GUEST_CX) });
 }
 
 /* Let QEMU raise an exception at another address, and have it return to `to`. */
 static _Noreturn void detour(struct vcpu *vcpu, uint64_t at, unsigned int length, uint64_t ip,
 			     uint64_t to)
 {
-	vcpu->detour_at = at;
-	vcpu->detour_from = at + length;
-	vcpu->detour_ip = ip;
-	vcpu->detour_to = to;
+	vcpu->detour = (struct detour){ .at = at, .from = at + length, .to = to, .ip = ip };
 	qemu_plugin_set_pc(at);
 }
 
@@ -204,18 +218,40 @@ static _Noreturn void jump_to_fault(struct vcpu *vcpu, uint64_t ip)
 	detour(vcpu, IP_FAULTS, 0, ip, ip);
 }
 
+/* The undo of this RDPMC, or -1. */
+static int find_undo(const struct vcpu *vcpu, uint64_t ip)
+{
+	int i = (int)vcpu->undo_count - 1;
+
+	while (i >= 0 && vcpu->undos[i].ip != ip)
+		i--;
+	return i;
+}
+
+/* QEMU raises #UD. One for the same instruction, or too many, has been given up by the guest. */
+static void undo_later(struct vcpu *vcpu, struct undo undo)
+{
+	int before = find_undo(vcpu, undo.ip);
+
+	if (before >= 0)
+		vcpu->undo_count = (unsigned int)before;
+	else if (vcpu->undo_count == UNDOS_MAX)
+		vcpu->undo_count = 0;
+	vcpu->undos[vcpu->undo_count++] = undo;
+	vcpu->undo_raised = true;
+	hold(vcpu);
+}
+
 static void complete_rdpmc(struct vcpu *vcpu, const struct site *site, bool fault, uint64_t value)
 {
 	uint64_t ip = site_ip(site);
 
 	vcpu->at = NULL;
 	if (!site->clean_flags) {
-		vcpu->undo = (struct undo){ .pending = true,
-					    .ip = ip,
-					    .length = site->length,
-					    .fault = fault,
-					    .value = value };
-		hold(vcpu);
+		undo_later(vcpu, (struct undo){ .ip = ip,
+						.length = site->length,
+						.fault = fault,
+						.value = value });
 		leave_block(vcpu, site, !fault);
 		return;
 	}
@@ -234,20 +270,23 @@ static void complete_rdpmc(struct vcpu *vcpu, const struct site *site, bool faul
 static void serve_rdpmc(struct vcpu *vcpu, const struct site *site)
 {
 	uint64_t cr4 = reg_read(GUEST_CR4);
+	uint32_t index = (uint32_t)reg_read(GUEST_CX);
 	uint64_t value = 0;
+	enum vpmu_answer answer;
 	bool fault;
 
 	if (site->level == LEVEL_USER && !(cr4 & CR4_PCE))
 		return;
-	fault = vpmu_rdpmc(&vcpu->pmu, (uint32_t)reg_read(GUEST_CX), true, &value) != VPMU_DONE;
+	answer = vpmu_rdpmc(&vcpu->pmu, index, true, &value);
+	record(vcpu, TRACE_RDPMC, answer, index, value);
+	fault = answer != VPMU_DONE;
 	if (!fault || (site->level == LEVEL_KERNEL && reg_read(GUEST_EFER) & EFER_LMA)) {
 		complete_rdpmc(vcpu, site, fault, value);
 		return;
 	}
 	if (site->level == LEVEL_KERNEL)
 		return; /* outside long mode the guest gets QEMU's #UD */
-	vcpu->fixup = (struct fixup){ .pending = true, .fault_cr4 = true, .saved = cr4 };
-	hold(vcpu);
+	fix_later(vcpu, (struct fixup){ .kind = FIXUP_CR4, .value = cr4 });
 	leave_block(vcpu, site, false);
 	reg_write(GUEST_CR4, cr4 & ~CR4_PCE);
 }
@@ -268,19 +307,25 @@ static void apply_fixup(struct vcpu *vcpu)
 {
 	const struct fixup *fixup = &vcpu->fixup;
 
-	if (!fixup->pending)
+	switch (fixup->kind) {
+	case FIXUP_NONE:
 		return;
-	if (fixup->cpuid)
+	case FIXUP_CPUID:
 		apply_cpuid(vcpu);
-	if (fixup->msr)
+		break;
+	case FIXUP_MISC_ENABLE:
+		write_pair(vpmu_misc_enable(&vcpu->pmu, read_pair()));
+		break;
+	case FIXUP_RESULT:
 		write_pair(fixup->value);
-	if (fixup->misc_enable)
-		write_pair(
-			vpmu_misc_enable(&vcpu->pmu, pair(reg_read(GUEST_DX), reg_read(GUEST_AX))));
-	if (fixup->fault)
-		reg_write(GUEST_CX, fixup->saved);
-	if (fixup->fault_cr4)
-		reg_write(GUEST_CR4, fixup->saved);
+		break;
+	case FIXUP_CX:
+		reg_write(GUEST_CX, fixup->value);
+		break;
+	case FIXUP_CR4:
+		reg_write(GUEST_CR4, fixup->value);
+		break;
+	}
 	release(vcpu);
 }
 
@@ -324,15 +369,22 @@ static bool read_frame(struct frame *frame)
 	return true;
 }
 
-/* Take the #UD of an RDPMC back and go on behind the instruction. */
+/*
+ * Take the #UD of an RDPMC back and go on behind the instruction. This may be
+ * another handler: that of an NMI which came before the first instruction of the
+ * #UD's, and which may have an RDPMC of its own. Then the undo waits.
+ */
 static void undo_exception(struct vcpu *vcpu)
 {
-	struct undo undo = vcpu->undo;
 	struct frame frame;
+	struct undo undo;
+	int found = read_frame(&frame) ? find_undo(vcpu, frame.ip) : -1;
 
-	release(vcpu);
-	if (!read_frame(&frame) || frame.ip != undo.ip)
+	if (found < 0)
 		return;
+	undo = vcpu->undos[found];
+	vcpu->undo_count = (unsigned int)found;
+	release(vcpu);
 	if (frame.switched && (frame.ss & 0xffff) != reg_read(GUEST_SS))
 		reg_write(GUEST_SS, frame.ss & 0xffff);
 	if ((frame.cs & 0xffff) != reg_read(GUEST_CS))
@@ -351,7 +403,7 @@ void access_hook(unsigned int vcpu_index, void *unused)
 	struct vcpu *vcpu = vcpu_get(vcpu_index);
 
 	(void)unused;
-	if (vcpu->undo.pending)
+	if (vcpu->undo_count)
 		undo_exception(vcpu);
 	apply_fixup(vcpu);
 	release(vcpu);
@@ -368,11 +420,11 @@ void access_finish(unsigned int vcpu_index, void *unused)
 static void redirect(struct vcpu *vcpu)
 {
 	uint64_t ip = reg_read(GUEST_IP);
-	uint64_t from = vcpu->detour_from;
+	struct detour detour = vcpu->detour;
 
-	vcpu->detour_from = 0;
-	if (ip == from)
-		qemu_plugin_set_pc(vcpu->detour_to);
+	vcpu->detour.from = 0;
+	if (ip == detour.from)
+		qemu_plugin_set_pc(detour.to);
 }
 
 /* An exception has been raised and will be delivered. */
@@ -380,7 +432,7 @@ void access_raised(struct vcpu *vcpu)
 {
 	vcpu->raised = true;
 	apply_fixup(vcpu);
-	if (vcpu->detour_from)
+	if (vcpu->detour.from)
 		redirect(vcpu);
 }
 
@@ -424,11 +476,11 @@ static void correct_cut_block(struct vcpu *vcpu, uint64_t from)
 static void abandon_detour(struct vcpu *vcpu, uint64_t from)
 {
 	bool wide = reg_read(GUEST_EFER) & EFER_LMA;
-	uint64_t ip = GUINT64_TO_LE(vcpu->detour_ip);
+	uint64_t ip = GUINT64_TO_LE(vcpu->detour.ip);
 
-	if (from == vcpu->detour_at + code_base())
+	if (from == vcpu->detour.at + code_base())
 		guest_write(reg_read(GUEST_SP), &ip, wide ? 8 : 4);
-	vcpu->detour_from = 0;
+	vcpu->detour.from = 0;
 }
 
 /* The vCPU is at the start of the handler of an exception or interrupt. */
@@ -437,17 +489,20 @@ void access_delivered(struct vcpu *vcpu, uint64_t from, uint64_t to)
 	bool exception = vcpu->raised;
 
 	vcpu->raised = false;
-	if (vcpu->undo.pending && exception) {
+	models_interrupted(vcpu, exception, from);
+	if (vcpu->undo_raised && exception) {
+		vcpu->undo_raised = false;
 		hooks_add(to);
 		return;
 	}
 	apply_fixup(vcpu);
-	if (!exception && vcpu->detour_from)
+	if (!exception && vcpu->detour.from)
 		abandon_detour(vcpu, from);
 	if (exception)
 		correct_cut_block(vcpu, from);
 	else
-		source_interrupt(vcpu, LEVEL_KERNEL); /* received where its handler begins */
+		source_count(vcpu, CLASS_INTERRUPT,
+			     LEVEL_KERNEL); /* received where its handler begins */
 }
 
 static _Atomic uint64_t *statistic_of(enum insn_kind kind)
@@ -474,7 +529,7 @@ void access_serve(unsigned int vcpu_index, void *userdata)
 
 	apply_fixup(vcpu);
 	++*statistic_of(site->kind);
-	vcpu->detour_from = 0;
+	vcpu->detour.from = 0;
 	vcpu->at = site;
 	vcpu->at_retired = site->kind == INSN_WRMSR;
 	vcpu->last_use = g_get_monotonic_time();

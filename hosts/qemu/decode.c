@@ -79,6 +79,27 @@ static unsigned int branch_classes(const ZydisDecodedInstruction *insn)
 	}
 }
 
+static enum insn_flow flow_of(const ZydisDecodedInstruction *insn,
+			      const ZydisDecodedOperand *operands)
+{
+	bool direct = operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+
+	if (insn->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
+		return FLOW_NEXT;
+	switch (insn->meta.category) {
+	case ZYDIS_CATEGORY_COND_BR:
+		return FLOW_CONDITIONAL;
+	case ZYDIS_CATEGORY_UNCOND_BR:
+		return direct ? FLOW_NEXT : FLOW_INDIRECT_JUMP;
+	case ZYDIS_CATEGORY_CALL:
+		return direct ? FLOW_CALL : FLOW_INDIRECT_CALL;
+	case ZYDIS_CATEGORY_RET:
+		return insn->mnemonic == ZYDIS_MNEMONIC_RET ? FLOW_RETURN : FLOW_NEXT;
+	default:
+		return FLOW_NEXT;
+	}
+}
+
 static bool is_hint(const ZydisDecodedInstruction *insn)
 {
 	return insn->meta.category == ZYDIS_CATEGORY_NOP ||
@@ -140,6 +161,9 @@ bool decode_facts(const uint8_t *bytes, size_t length, enum code_size size,
 		return false;
 	facts->classes = (uint8_t)(bit(CLASS_INSTRUCTION) | branch_classes(&insn) |
 				   memory_classes(&insn, operands));
+	facts->flow = flow_of(&insn, operands);
+	facts->empties_caches =
+		insn.mnemonic == ZYDIS_MNEMONIC_WBINVD || insn.mnemonic == ZYDIS_MNEMONIC_INVD;
 	facts->repeats = insn.attributes &
 			 (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE);
 	facts->writes_flags =

@@ -13,10 +13,22 @@ enum insn_kind { INSN_OTHER, INSN_RDMSR, INSN_WRMSR, INSN_RDPMC, INSN_CPUID };
 
 enum code_size { CODE_16, CODE_32, CODE_64 };
 
+/* Where a near branch may go, as far as a branch predictor is concerned. */
+enum insn_flow {
+	FLOW_NEXT, /* also direct jumps and far branches: nothing to predict */
+	FLOW_CONDITIONAL,
+	FLOW_INDIRECT_JUMP,
+	FLOW_CALL,
+	FLOW_INDIRECT_CALL,
+	FLOW_RETURN,
+};
+
 struct insn_facts {
 	uint8_t classes;   /* bit 1 << enum event_class */
 	bool writes_flags; /* any of CF, PF, AF, ZF, SF, OF */
 	bool repeats;      /* by a REP prefix */
+	bool empties_caches;
+	enum insn_flow flow;
 };
 
 /* Which of the served instructions this is, if any; needs no code size. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The events that QEMU's translated code can count, and those that tools ask
- * for and that it cannot. Data only: no QEMU here.
+ * The events that QEMU's translated code can count, those that only a model of
+ * a branch predictor or of caches can, and those that tools ask for and that
+ * neither can. Data only: no QEMU here.
  */
 #ifndef VPMU_QEMU_EVENTS_H
 #define VPMU_QEMU_EVENTS_H
@@ -21,7 +22,14 @@ enum event_class {
 	CLASS_FAR_BRANCH,
 	CLASS_LOAD,
 	CLASS_STORE,
-	CLASS_INTERRUPT, /* counted when one is taken, not in a block */
+	CLASS_INTERRUPT,   /* counted when one is taken, not in a block */
+	CLASS_BRANCH_MISS, /* this and the following: what a model says (models.c) */
+	CLASS_L1I_MISS,
+	CLASS_L1D_FILL,
+	CLASS_LLC_REFERENCE,
+	CLASS_LLC_MISS,
+	CLASS_OFFCORE_0, /* accesses that fit OFFCORE_RSP_0 ... */
+	CLASS_OFFCORE_1, /* ... and OFFCORE_RSP_1 */
 	CLASS_COUNT,
 	CLASS_NONE = CLASS_COUNT, /* nothing counts it */
 };
@@ -39,8 +47,17 @@ struct event_row {
 extern const struct event_row event_rows[];
 extern const size_t event_rows_count;
 
+/* Whether it is the count of a model, not of what the guest does. */
+static inline bool event_is_modelled(const struct event_row *row)
+{
+	return row->class > CLASS_INTERRUPT && row->class < CLASS_COUNT;
+}
+
+/* NULL if the event is counted, with models or without; else why not. */
+const char *event_why_not(const struct event_row *row, bool models);
+
 /* Architectural events that are counted: struct vpmu_config's events. */
-uint32_t events_architectural(void);
+uint32_t events_architectural(bool models);
 
 /* The row of an event, or NULL if the table does not know it. */
 const struct event_row *event_find(enum vpmu_event_id id, unsigned int select, unsigned int umask);

@@ -2,11 +2,13 @@
  *
  * The QEMU plugin: gives a stock QEMU's TCG guests a PMU.
  *
- *   -plugin FILE[,pmu=off|intel-v2|...|intel-v5][,cpi=N][,report=FILE]
+ *   -plugin FILE[,pmu=off|intel-v2|...|intel-v5][,cpi=N][,report=FILE][,trace=FILE]
+ *                [,models=on|off][,cache=CACHES]
  *
  * This file: start, arguments, the vCPUs, and what is said at the end.
  */
 #include "plugin.h"
+#include "models.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,6 +25,9 @@ struct qemu_plugin_scoreboard *scoreboard;
 static qemu_plugin_id_t plugin_id;
 static struct vpmu_config config;
 static struct vcpu *_Atomic vcpus[VCPUS_MAX];
+
+static unsigned int pmu_version = 4;
+static const char *trace_path;
 
 static GMutex report_lock;
 static FILE *report_file;
@@ -84,20 +89,29 @@ static void vcpu_init(unsigned int index, void *unused)
 	lapic_reset(vcpu);
 	error = vpmu_init(&vcpu->pmu, &config, &source_ops, vcpu);
 	g_assert(error == VPMU_OK);
+	models_start_vcpu(vcpu);
 	vcpus[index] = vcpu;
+}
+
+void vcpus_each(void (*function)(struct vcpu *vcpu))
+{
+	for (unsigned int i = 0; i < VCPUS_MAX && vcpus[i]; i++)
+		function(vcpus[i]);
 }
 
 static void reset_one(struct vcpu *vcpu)
 {
 	vpmu_reset(&vcpu->pmu);
+	access_reset(vcpu);
 	lapic_reset(vcpu);
+	models_reset(vcpu);
+	record(vcpu, TRACE_RESET, VPMU_DONE, 0, 0);
 }
 
 /* The boot processor begins again, and so does the machine: the others wait. */
 void vcpus_reset(void)
 {
-	for (unsigned int i = 0; i < VCPUS_MAX && vcpus[i]; i++)
-		reset_one(vcpus[i]);
+	vcpus_each(reset_one);
 }
 
 static void vcpu_idle(unsigned int index, void *unused)
@@ -124,14 +138,19 @@ static void vcpu_discontinuity(unsigned int index, enum qemu_plugin_discon_type 
 static void flushed(void *unused)
 {
 	(void)unused;
+	vcpus_each(models_keep_branch);
 	translate_forget();
-	for (unsigned int i = 0; i < VCPUS_MAX && vcpus[i]; i++)
-		vcpu_leave_block(vcpus[i]);
+	hooks_flushed();
+	vcpus_each(vcpu_leave_block);
 }
 
+/* Also where a QEMU goes into the background: the process that stays behind has no vCPU. */
 static void at_exit(void *unused)
 {
 	(void)unused;
+	if (config.version != 0 && !vcpus[0])
+		return;
+	record_finish();
 	report("stats blocks=%" G_GUINT64_FORMAT " instrumented=%" G_GUINT64_FORMAT
 	       " counted=%" G_GUINT64_FORMAT " pmis=%" G_GUINT64_FORMAT " rdmsr=%" G_GUINT64_FORMAT
 	       " wrmsr=%" G_GUINT64_FORMAT " rdpmc=%" G_GUINT64_FORMAT " cpuid=%" G_GUINT64_FORMAT
@@ -161,7 +180,17 @@ static void reset_done(void *unused)
 	register_callbacks();
 }
 
-/* Translate everything anew, for what is counted now. Takes effect before the guest runs on. */
+/*
+ * How long a vCPU waits that needs what another has just asked for. All stand still
+ * for it, but not at once: one that went on would run blocks that do not count. QEMU
+ * says nothing when the moment has come; who waits must leave its block then, too.
+ */
+#define RESET_BEGINS_US 50000
+
+/*
+ * Translate everything anew, for what is counted now: before the next block of
+ * the vCPU that calls. Others run on until they notice.
+ */
 void plugin_retranslate(void)
 {
 	bool start;
@@ -172,6 +201,8 @@ void plugin_retranslate(void)
 	g_mutex_unlock(&reset_lock);
 	if (start)
 		qemu_plugin_reset(plugin_id, reset_done, NULL);
+	else
+		g_usleep(RESET_BEGINS_US);
 }
 
 static int refuse(const char *format, const char *what)
@@ -182,20 +213,31 @@ static int refuse(const char *format, const char *what)
 	return -1;
 }
 
-static bool parse_pmu(const char *name)
+static int take_pmu(const char *name)
 {
-	static const char *const names[] = { "intel-v2", "intel-v3", "intel-v4", "intel-v5" };
+	if (!arguments_pmu(name, &pmu_version))
+		return refuse("unknown pmu '%s' (" ARGUMENTS_PMUS ")", name);
+	return 0;
+}
 
-	if (!strcmp(name, "off")) {
-		config = vpmu_config_intel(0, 0);
-		return true;
-	}
-	for (unsigned int i = 0; i < G_N_ELEMENTS(names); i++)
-		if (!strcmp(name, names[i])) {
-			config = vpmu_config_intel(i + 2, events_architectural());
-			return true;
-		}
-	return false;
+static int take_cpi(const char *text)
+{
+	struct cpi cpi;
+
+	if (!arguments_cpi(text, &cpi))
+		return refuse("cpi '%s' is no number from 0.001 to 1000", text);
+	source_set_cpi(cpi);
+	return 0;
+}
+
+static int take_caches(const char *text)
+{
+	const char *error = models_set_caches(text);
+
+	if (!error)
+		return 0;
+	fprintf(stderr, "vpmu plugin: cache '%s': %s\n", text, error);
+	return -1;
 }
 
 static int parse_argument(const char *argument)
@@ -203,20 +245,25 @@ static int parse_argument(const char *argument)
 	const char *value = strchr(argument, '=');
 
 	if (g_str_has_prefix(argument, "pmu="))
-		return parse_pmu(value + 1) ? 0
-					    : refuse("unknown pmu '%s' (off, intel-v2, intel-v3, "
-						     "intel-v4, intel-v5)",
-						     value + 1);
+		return take_pmu(value + 1);
 	if (g_str_has_prefix(argument, "cpi="))
-		return source_set_cpi(value + 1)
-			       ? 0
-			       : refuse("cpi '%s' is no number from 0.001 to 1000", value + 1);
+		return take_cpi(value + 1);
 	if (g_str_has_prefix(argument, "report=")) {
 		report_file = fopen(value + 1, "ae");
 		return report_file ? 0
 				   : refuse("cannot write the report file: %s", strerror(errno));
 	}
-	return refuse("unknown argument '%s' (pmu=, cpi=, report=)", argument);
+	if (g_str_has_prefix(argument, "trace=")) {
+		trace_path = value + 1;
+		return 0;
+	}
+	if (g_str_has_prefix(argument, "models="))
+		return models_set(value + 1) ? 0
+					     : refuse("models is on or off, not '%s'", value + 1);
+	if (g_str_has_prefix(argument, "cache="))
+		return take_caches(value + 1);
+	return refuse("unknown argument '%s' (pmu=, cpi=, report=, trace=, models=, cache=)",
+		      argument);
 }
 
 int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv)
@@ -229,11 +276,14 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 	if (info->system.max_vcpus > VCPUS_MAX)
 		return refuse("%s", "serves at most 4096 vCPUs");
 	plugin_id = id;
-	config = vpmu_config_intel(4, events_architectural());
 	reported = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	for (int i = 0; i < argc; i++)
 		if (parse_argument(argv[i]) < 0)
 			return -1;
+	config = vpmu_config_intel(pmu_version,
+				   pmu_version ? events_architectural(models_enabled()) : 0);
+	if (trace_path && !record_start(trace_path, &config))
+		return refuse("cannot write the trace: %s", strerror(errno));
 	qemu_plugin_register_atexit_cb(id, at_exit, NULL);
 	if (config.version == 0)
 		return 0;

@@ -7,10 +7,17 @@
 #define VPMU_QEMU_PLUGIN_H
 
 #include "abi.h"
+#include "arguments.h"
 #include "decode.h"
 #include "events.h"
+#include "trace.h"
 #include <stdatomic.h>
 #include <vpmu/vpmu.h>
+
+#define PAGE UINT64_C(4096)
+
+#define CR0_PE   (UINT64_C(1) << 0)
+#define EFER_LMA (UINT64_C(1) << 10)
 
 /*
  * A block runs at one privilege level. Counters count at one level or at both,
@@ -26,6 +33,13 @@ static inline unsigned int entry_of(enum event_class class, enum level level)
 	return (unsigned int)class * LEVEL_COUNT + (unsigned int)level;
 }
 
+/*
+ * Guests stop and start their counters all the time (perf at every PMI and
+ * task switch), and dropping the instrumentation costs all translations: it
+ * stays until the PMU, or a class, has been unused for this long.
+ */
+#define UNUSED_US (5 * G_USEC_PER_SEC)
+
 /* A total is kept so that reaching this value is reaching the nearest alarm. */
 #define THRESHOLD (UINT64_C(1) << 63)
 
@@ -35,6 +49,8 @@ struct score {
 	uint64_t block;            /* struct block that started last; 0: none */
 	uint64_t alone;            /* the same, of one that may be a re-run (rerun.c) */
 	uint64_t held;             /* something waits for the next hook */
+	uint64_t branch;           /* struct branch whose outcome is not known yet; 0: none */
+	uint64_t fetched;          /* the line of code fetched last (models.c) */
 };
 
 /* An instruction of a counted block, as the corrections need it. */
@@ -47,7 +63,7 @@ struct block_insn {
 struct block {
 	uint64_t vaddr;   /* where it was translated: another mapping may run it elsewhere */
 	const char *code; /* where QEMU has its bytes: the same for all mappings */
-	uint32_t entries; /* which totals it adds to: bit per entry */
+	uint64_t entries; /* which totals it adds to: bit per entry */
 	uint16_t count;
 	struct block_insn insn[];
 };
@@ -99,27 +115,42 @@ enum reg {
 	GUEST_COUNT
 };
 
-/* Results of an instruction that QEMU runs itself, put right afterwards. */
+/* What is still to be done about an instruction that QEMU runs itself. */
+enum fixup_kind {
+	FIXUP_NONE,
+	FIXUP_CPUID,       /* adjust what CPUID returned for leaf, subleaf */
+	FIXUP_MISC_ENABLE, /* adjust what RDMSR returned */
+	FIXUP_RESULT,      /* RDMSR returns value */
+	FIXUP_CX,          /* value goes back into ECX, changed to make QEMU raise #GP */
+	FIXUP_CR4,         /* the same for CR4 */
+};
+
 struct fixup {
-	bool pending;
-	bool cpuid;       /* adjust what CPUID returned for leaf, subleaf */
-	bool misc_enable; /* adjust what RDMSR returned */
-	bool msr;         /* RDMSR returns value */
-	bool fault;       /* restore what was changed to make QEMU raise #GP */
-	bool fault_cr4;
+	enum fixup_kind kind;
 	uint32_t leaf;
 	uint32_t subleaf;
 	uint64_t value;
-	uint64_t saved;
 };
 
-/* RDPMC that QEMU answers with #UD: completed at the first instruction of the handler. */
+/*
+ * RDPMC that QEMU answers with #UD: completed at the first instruction of the
+ * handler. An NMI may come just before that, with an RDPMC in its own handler.
+ */
+#define UNDOS_MAX 4
+
 struct undo {
-	bool pending;
 	uint8_t length;
 	bool fault;  /* with #GP(0) */
 	uint64_t ip; /* of the instruction */
 	uint64_t value;
+};
+
+/* An exception that is brought about at another address, for an instruction. */
+struct detour {
+	uint64_t at;   /* where it is raised ... */
+	uint64_t from; /* ... so that it would return here (0: there is none) ... */
+	uint64_t to;   /* ... and returns there */
+	uint64_t ip;   /* the instruction that it stands for */
 };
 
 struct lapic {
@@ -137,14 +168,14 @@ struct vcpu {
 	const struct site *at; /* the site being served: totals are corrected to it */
 	bool at_retired;       /* ... with the instruction itself counted */
 	struct fixup fixup;
-	struct undo undo;
+	struct undo undos[UNDOS_MAX]; /* the newest is the last */
+	unsigned int undo_count;
+	bool undo_raised; /* the next exception that is delivered is the newest's */
 	struct lapic lapic;
-	bool raised;          /* an exception has been raised and not delivered yet */
-	uint64_t detour_from; /* an exception that would return here (0: none) ... */
-	uint64_t detour_to;   /* ... returns there */
-	uint64_t detour_at;   /* where it was sent to be raised */
-	uint64_t detour_ip;   /* the instruction that the detour stands for */
-	int64_t last_use;     /* monotonic time of the last PMU access, in microseconds */
+	struct models *models; /* NULL: none are asked for */
+	bool raised;           /* an exception has been raised and not delivered yet */
+	struct detour detour;
+	int64_t last_use; /* monotonic time of the last PMU access, in microseconds */
 };
 
 struct statistics {
@@ -159,6 +190,7 @@ struct vcpu *vcpu_get(unsigned int index);
 struct score *vcpu_score(const struct vcpu *vcpu);
 void vcpu_leave_block(struct vcpu *vcpu);
 void vcpus_reset(void);
+void vcpus_each(void (*function)(struct vcpu *vcpu));
 void plugin_retranslate(void);
 void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -166,7 +198,6 @@ void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void registers_init(void);
 uint64_t reg_read(enum reg reg);
 void reg_write(enum reg reg, uint64_t value);
-bool reg_exists(enum reg reg);
 bool guest_read(uint64_t vaddr, void *to, size_t length);
 bool guest_write(uint64_t vaddr, const void *from, size_t length);
 bool physical_read32(uint64_t address, uint32_t *value);
@@ -174,16 +205,23 @@ bool physical_write32(uint64_t address, uint32_t value);
 
 /* source.c */
 extern const struct vpmu_source_ops source_ops;
-bool source_set_cpi(const char *text);
+void source_set_cpi(struct cpi cpi);
 void source_correct(struct vcpu *vcpu, const struct block *block, unsigned int done);
 void source_alarm_reached(struct vcpu *vcpu, unsigned int entry);
-void source_interrupt(struct vcpu *vcpu, enum level level);
-uint32_t source_entries(void);
-uint32_t source_installed(void);
+void source_count(struct vcpu *vcpu, enum event_class class, enum level level);
+uint64_t source_entries(void);
+uint64_t source_installed(void);
 void source_note_installed(void);
+void source_forget_recent(void);
 
 /* rerun.c */
 void rerun_accessed(unsigned int vcpu_index, uint32_t info, uint64_t vaddr, void *block);
+
+/* record.c: the guest's accesses and PMIs to a file, if there is one */
+bool record_start(const char *path, const struct vpmu_config *config);
+void record(const struct vcpu *vcpu, enum trace_kind kind, enum vpmu_answer answer, uint32_t index,
+	    uint64_t value);
+void record_finish(void);
 
 /* service.c */
 void service(struct vcpu *vcpu);
@@ -198,17 +236,20 @@ void lapic_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 /* access.c */
 void access_serve(unsigned int vcpu_index, void *site);
 void access_finish(unsigned int vcpu_index, void *unused);
+void access_reset(struct vcpu *vcpu);
 void access_hook(unsigned int vcpu_index, void *unused);
 void access_raised(struct vcpu *vcpu);
 void access_delivered(struct vcpu *vcpu, uint64_t from, uint64_t to);
 
 /* hooks.c: blocks that begin where an access may have to be finished */
 void hooks_init(void);
+void hooks_flushed(void);
 void hooks_add(uint64_t vaddr);
 bool hooks_wanted(uint64_t vaddr);
 
 /* translate.c */
 void translate(struct qemu_plugin_tb *tb, void *unused);
+void *translate_keep(void *memory); /* until QEMU throws its translations away */
 void translate_forget(void);
 
 #endif

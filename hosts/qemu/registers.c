@@ -54,11 +54,6 @@ void registers_init(void)
 	g_array_free(list, TRUE);
 }
 
-bool reg_exists(enum reg reg)
-{
-	return registers[reg].exists;
-}
-
 uint64_t reg_read(enum reg reg)
 {
 	GByteArray *bytes = scratch();

@@ -4,17 +4,13 @@
  */
 #include "plugin.h"
 
-/*
- * Guests stop and start their counters all the time (perf at every PMI and
- * task switch), and dropping the instrumentation costs all translations: it
- * stays until the PMU has been unused for this long.
- */
-#define UNUSED_US (5 * G_USEC_PER_SEC)
-
 void service(struct vcpu *vcpu)
 {
-	if (vpmu_service(&vcpu->pmu))
-		lapic_pmi(vcpu);
+	if (!vpmu_service(&vcpu->pmu))
+		return;
+	/* As it is: a RDMSR of it would look for more overflows first. */
+	record(vcpu, TRACE_PMI, VPMU_DONE, 0, vcpu->pmu.global_status);
+	lapic_pmi(vcpu);
 }
 
 void service_idle(struct vcpu *vcpu)
@@ -23,6 +19,8 @@ void service_idle(struct vcpu *vcpu)
 	    g_get_monotonic_time() - vcpu->last_use < UNUSED_US)
 		return;
 	vpmu_release_idle(&vcpu->pmu);
-	if (source_installed() & ~source_entries())
+	if (source_installed() & ~source_entries()) {
+		source_forget_recent();
 		plugin_retranslate();
+	}
 }

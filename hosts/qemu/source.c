@@ -4,39 +4,23 @@
  * What has been added but not yet run when a total is read (the rest of the
  * block) is taken off; a block that an exception cuts short is corrected.
  */
+#include "models.h"
 #include "plugin.h"
-#include <stdlib.h>
-#include <string.h>
 
 /* Cycles per instruction, as a fraction. */
 static uint64_t cpi_cycles = 1, cpi_instructions = 1;
 
 /* How many slots use an entry, over all vCPUs; and what blocks add to now. */
 static _Atomic unsigned int users[ENTRY_COUNT];
-static _Atomic uint32_t installed;
+static _Atomic int64_t left_at[ENTRY_COUNT]; /* when the last user left; 0: long ago */
+static _Atomic uint64_t installed;
 
-_Static_assert(ENTRY_COUNT <= 32, "a bit per entry");
+_Static_assert(ENTRY_COUNT <= 64, "a bit per entry");
 
-/* A decimal number with up to three digits after the point, 0.001 to 1000. */
-bool source_set_cpi(const char *text)
+void source_set_cpi(struct cpi cpi)
 {
-	uint64_t value = 0, unit = 1;
-	const char *c = text;
-
-	for (; *c >= '0' && *c <= '9' && value <= 1000; c++)
-		value = value * 10 + (uint64_t)(*c - '0');
-	if (c == text)
-		return false;
-	if (*c == '.')
-		for (c++; *c >= '0' && *c <= '9' && unit < 1000; c++) {
-			value = value * 10 + (uint64_t)(*c - '0');
-			unit *= 10;
-		}
-	if (*c || value == 0 || value > 1000 * unit)
-		return false;
-	cpi_cycles = value;
-	cpi_instructions = unit;
-	return true;
+	cpi_cycles = cpi.cycles;
+	cpi_instructions = cpi.instructions;
 }
 
 /* a * b / c without overflow, for totals below 2^62 and cpi's small numbers. */
@@ -78,12 +62,13 @@ static enum level level_of(const struct vpmu_event *event)
 /*
  * Under cpi >= 1 at most one instruction retires in a cycle, so an event's
  * condition "at least n in a cycle" holds where it happens (n = 1) or nowhere.
+ * But an instruction may miss a cache more than once.
  */
 static bool masked_formula(const struct vpmu_event *event, struct formula *f)
 {
 	if (event->cmask == 0)
 		return !event->edge;
-	if (event->edge || cpi_cycles < cpi_instructions)
+	if (event->edge || f->class > CLASS_INTERRUPT || cpi_cycles < cpi_instructions)
 		return false;
 	if (event->cmask > 1) {
 		f->class = event->invert ? CLASS_INSTRUCTION : CLASS_NONE;
@@ -101,7 +86,7 @@ static bool formula_of(const struct vpmu_event *event, struct formula *f)
 {
 	const struct event_row *row = event_find(event->id, event->select, event->umask);
 
-	if (!row || row->class == CLASS_NONE)
+	if (!row || event_why_not(row, models_enabled()))
 		return false;
 	*f = (struct formula){ .class = row->class,
 			       .scaled = row->cycles,
@@ -110,14 +95,14 @@ static bool formula_of(const struct vpmu_event *event, struct formula *f)
 }
 
 /* The totals that a formula reads. */
-static uint32_t entries_of(const struct formula *f)
+static uint64_t entries_of(const struct formula *f)
 {
-	uint32_t entries = 0;
+	uint64_t entries = 0;
 
 	if (f->class != CLASS_NONE)
-		entries |= UINT32_C(1) << entry_of(f->class, f->level);
+		entries |= UINT64_C(1) << entry_of(f->class, f->level);
 	if (f->complement)
-		entries |= UINT32_C(1) << entry_of(CLASS_INSTRUCTION, f->level);
+		entries |= UINT64_C(1) << entry_of(CLASS_INSTRUCTION, f->level);
 	return entries;
 }
 
@@ -177,8 +162,8 @@ static bool waits_for(const struct slot *slot, unsigned int entry)
 static void set_threshold(struct vcpu *vcpu, unsigned int entry)
 {
 	uint64_t *raw = &vcpu_score(vcpu)->raw[entry];
-	uint64_t total = *raw - vcpu->bias[entry];
 	uint64_t nearest = UINT64_MAX;
+	uint64_t total;
 
 	for (unsigned int i = 0; i < SLOT_COUNT; i++) {
 		struct slot *slot = &vcpu->slots[i];
@@ -212,9 +197,9 @@ static bool source_bind(void *source, unsigned int counter, const struct vpmu_ev
 	struct vcpu *vcpu = source;
 	struct slot *slot = &vcpu->slots[slot_index(counter)];
 	struct formula formula;
-	uint32_t entries;
+	uint64_t entries;
 
-	if (!formula_of(event, &formula)) {
+	if (!formula_of(event, &formula) || !models_count(vcpu, formula.class)) {
 		report_uncounted(event);
 		return false;
 	}
@@ -233,12 +218,12 @@ static void source_unbind(void *source, unsigned int counter)
 {
 	struct vcpu *vcpu = source;
 	struct slot *slot = &vcpu->slots[slot_index(counter)];
-	uint32_t entries = entries_of(&slot->formula);
+	uint64_t entries = entries_of(&slot->formula);
 
 	slot->used = false;
 	for (unsigned int e = 0; e < ENTRY_COUNT; e++)
-		if (entries >> e & 1)
-			users[e]--;
+		if ((entries >> e & 1) && --users[e] == 0)
+			left_at[e] = g_get_monotonic_time();
 }
 
 static uint64_t source_total(void *source, unsigned int counter)
@@ -279,11 +264,11 @@ void source_alarm_reached(struct vcpu *vcpu, unsigned int entry)
 	set_threshold(vcpu, entry);
 }
 
-void source_interrupt(struct vcpu *vcpu, enum level level)
+/* One of a class that no block adds up: it happens now, for code of this level. */
+void source_count(struct vcpu *vcpu, enum event_class class, enum level level)
 {
 	struct score *score = vcpu_score(vcpu);
-	const unsigned int entries[] = { entry_of(CLASS_INTERRUPT, level),
-					 entry_of(CLASS_INTERRUPT, LEVEL_ANY) };
+	const unsigned int entries[] = { entry_of(class, level), entry_of(class, LEVEL_ANY) };
 	bool reached = false;
 
 	for (unsigned int i = 0; i < 2; i++) {
@@ -317,22 +302,46 @@ void source_correct(struct vcpu *vcpu, const struct block *block, unsigned int d
 }
 
 /* The entries that blocks have to add to. */
-uint32_t source_entries(void)
+uint64_t source_entries(void)
 {
-	uint32_t entries = 0;
+	uint64_t entries = 0;
 
 	for (unsigned int e = 0; e < ENTRY_COUNT; e++)
 		if (users[e])
-			entries |= UINT32_C(1) << e;
+			entries |= UINT64_C(1) << e;
 	return entries;
 }
 
-uint32_t source_installed(void)
+uint64_t source_installed(void)
 {
 	return installed;
 }
 
+/*
+ * Guests with more events than counters take turns with them: what a counter
+ * has left a short while ago is wanted again soon, and stays.
+ */
+static uint64_t recent_entries(void)
+{
+	int64_t since = g_get_monotonic_time() - UNUSED_US;
+	uint64_t entries = 0;
+
+	for (unsigned int e = 0; e < ENTRY_COUNT; e++)
+		if (left_at[e] > since)
+			entries |= UINT64_C(1) << e;
+	return entries;
+}
+
 void source_note_installed(void)
 {
-	installed = source_entries();
+	uint64_t before = installed;
+
+	installed = source_entries() | recent_entries();
+	models_installed(before, installed);
+}
+
+void source_forget_recent(void)
+{
+	for (unsigned int e = 0; e < ENTRY_COUNT; e++)
+		left_at[e] = 0;
 }

@@ -3,22 +3,19 @@
  * What is put into translated code: callbacks on the instructions that are
  * served, and, while something counts, additions at the start of each block.
  */
+#include "models.h"
 #include "plugin.h"
-#include <string.h>
 
 #define RESET_VECTOR UINT64_C(0xfffffff0)
-#define PAGE         4096u
 #define INSN_MAX     15
 
-#define CR0_PE   (UINT64_C(1) << 0)
-#define EFER_LMA (UINT64_C(1) << 10)
 #define FLAGS_VM (UINT64_C(1) << 17)
 
 /* What callbacks hold of their blocks; freed when the translations are gone. */
 static GMutex lock;
 static GSList *held;
 
-static void *keep(void *memory)
+void *translate_keep(void *memory)
 {
 	g_mutex_lock(&lock);
 	held = g_slist_prepend(held, memory);
@@ -134,7 +131,7 @@ static void add_served(struct work *work, size_t index, enum insn_kind kind)
 {
 	struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(work->tb, index);
 	bool finishes = kind == INSN_RDMSR || kind == INSN_CPUID;
-	struct site *site = keep(g_new0(struct site, 1));
+	struct site *site = translate_keep(g_new0(struct site, 1));
 
 	describe_site(work, index, kind, site);
 	qemu_plugin_register_vcpu_insn_exec_cb(
@@ -194,8 +191,8 @@ static qemu_plugin_u64 score_entry(unsigned int entry)
 
 static struct block *describe(const struct work *work)
 {
-	struct block *block =
-		keep(g_malloc(sizeof(struct block) + work->count * sizeof(struct block_insn)));
+	struct block *block = translate_keep(
+		g_malloc(sizeof(struct block) + work->count * sizeof(struct block_insn)));
 
 	*block = (struct block){ .vaddr = work->vaddr,
 				 .code = qemu_plugin_insn_haddr(
@@ -213,7 +210,7 @@ static struct block *describe(const struct work *work)
 
 static void add_count(struct work *work, struct block *block, unsigned int entry, uint64_t n)
 {
-	block->entries |= UINT32_C(1) << entry;
+	block->entries |= UINT64_C(1) << entry;
 	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(work->tb, QEMU_PLUGIN_INLINE_ADD_U64,
 							  score_entry(entry), n);
 }
@@ -262,7 +259,7 @@ static void mark_start(struct work *work, struct block *block)
 }
 
 /* All additions come before the first alarm, which looks at all totals. */
-static void add_counting(struct work *work, uint32_t entries)
+static void add_counting(struct work *work, uint64_t entries)
 {
 	struct block *block = describe(work);
 
@@ -293,17 +290,17 @@ static void reset_vector(unsigned int vcpu_index, void *unused)
 }
 
 /* Entries that blocks of this level add to. */
-static uint32_t entries_at(enum level level)
+static uint64_t entries_at(enum level level)
 {
-	uint32_t mask = 0;
+	uint64_t mask = 0;
 
 	for (unsigned int class = 0; class < CLASS_INTERRUPT; class ++)
-		mask |= UINT32_C(1) << entry_of(class, level) |
-			UINT32_C(1) << entry_of(class, LEVEL_ANY);
+		mask |= UINT64_C(1) << entry_of(class, level) |
+			UINT64_C(1) << entry_of(class, LEVEL_ANY);
 	return mask & source_installed();
 }
 
-static bool needs_decoding(uint32_t entries)
+static bool needs_decoding(uint64_t entries)
 {
 	return entries >> LEVEL_COUNT != 0; /* any class but CLASS_INSTRUCTION, the first */
 }
@@ -314,7 +311,7 @@ void translate(struct qemu_plugin_tb *tb, void *unused)
 			     .count = qemu_plugin_tb_n_insns(tb),
 			     .vaddr = qemu_plugin_tb_vaddr(tb),
 			     .level = current_level() };
-	uint32_t entries = entries_at(work.level);
+	uint64_t entries = entries_at(work.level);
 	bool touched = entries != 0;
 
 	(void)unused;
@@ -328,8 +325,13 @@ void translate(struct qemu_plugin_tb *tb, void *unused)
 			(qemu_plugin_u64){ scoreboard, offsetof(struct score, held) }, 0, NULL);
 		touched = true;
 	}
-	if (needs_decoding(entries))
+	if (needs_decoding(entries) || models_run())
 		decode_block(&work);
+	/* Before all that counts a block's instructions: a PMI for what came before it is exact. */
+	if (models_run()) {
+		models_translate(tb, work.count, work.level, work.facts);
+		touched = true;
+	}
 	if (add_sites(&work))
 		touched = true;
 	if (entries)

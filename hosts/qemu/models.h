@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The models of predictor.h and cache.h under QEMU: what in translated code
+ * tells them of branches and accesses, and the totals that they add to. They
+ * run while one of their classes is installed; docs/models.md says what counts.
+ */
+#ifndef VPMU_QEMU_MODELS_H
+#define VPMU_QEMU_MODELS_H
+
+#include "cache.h"
+#include "plugin.h"
+#include "predictor.h"
+
+/* A near branch that the predictor learns of, at the end of its block. */
+struct branch {
+	enum insn_flow flow;
+	enum level level;
+	uint64_t address; /* physical */
+	uint64_t behind;  /* the address of what follows it, or PREDICTOR_ANY_PAGE */
+};
+
+/* One vCPU's. */
+struct models {
+	struct predictor predictor;
+	struct caches caches; /* without memory until they first run */
+	struct branch kept;   /* the one that waits while its block is thrown away */
+	uint64_t offcore[2];  /* OFFCORE_RSP_0 and 1 */
+};
+
+/* The plugin's arguments. False: no such word. */
+bool models_set(const char *text);
+/* NULL, or what is wrong. */
+const char *models_set_caches(const char *text);
+bool models_enabled(void);
+
+void models_start_vcpu(struct vcpu *vcpu);
+void models_reset(struct vcpu *vcpu);
+
+/* The entries that blocks add to change, while no vCPU runs. */
+void models_installed(uint64_t before, uint64_t now);
+/* Whether any model runs, and so wants models_translate() for each block. */
+bool models_run(void);
+void models_translate(struct qemu_plugin_tb *tb, size_t count, enum level level,
+		      const struct insn_facts *facts);
+/* Translations are about to be thrown away. */
+void models_keep_branch(struct vcpu *vcpu);
+/* The vCPU has left the program for a handler, and will come back at `from`. */
+void models_interrupted(struct vcpu *vcpu, bool exception, uint64_t from);
+
+/* OFFCORE_RSP and PRED_CMD. False: another MSR, or no model is wanted. */
+bool models_rdmsr(const struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+void models_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+/* Whether the class is one that can be counted as its MSR now is. */
+bool models_count(const struct vcpu *vcpu, enum event_class class);
+
+#endif

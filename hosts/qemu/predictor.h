@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A model of a branch predictor, as docs/models.md defines it: gshare for
+ * conditional branches, a last-target table for indirect ones, a return stack.
+ * It is no real processor's. Arithmetic only: no QEMU here.
+ */
+#ifndef VPMU_QEMU_PREDICTOR_H
+#define VPMU_QEMU_PREDICTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PREDICTOR_HISTORY_BITS 12
+#define PREDICTOR_COUNTERS     16384
+#define PREDICTOR_TARGETS      4096
+#define PREDICTOR_RETURNS      16
+
+/* Of an address behind a call whose page is not known: the offset in it is all that counts. */
+#define PREDICTOR_ANY_PAGE (UINT64_C(1) << 63)
+
+struct predictor {
+	uint8_t counters[PREDICTOR_COUNTERS];
+	uint16_t history;
+	uint64_t targets[PREDICTOR_TARGETS];
+	uint64_t returns[PREDICTOR_RETURNS];
+	unsigned int top;   /* of the return stack: where the next call goes */
+	unsigned int depth; /* how many of its entries are valid */
+};
+
+/* The state in which a model starts. */
+void predictor_reset(struct predictor *p);
+
+/*
+ * Each takes one retired branch in program order, learns from it, and returns
+ * whether it was mispredicted. Addresses are physical ones.
+ */
+bool predictor_conditional(struct predictor *p, uint64_t address, bool taken);
+/* An indirect jump or call; a call is also told to predictor_call(). */
+bool predictor_indirect(struct predictor *p, uint64_t address, uint64_t target);
+bool predictor_return(struct predictor *p, uint64_t target);
+
+/* Any near call: behind is the address that its return goes to. */
+void predictor_call(struct predictor *p, uint64_t behind);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Recording what the guest does with its PMU (trace=FILE): every access that
+ * the library answers, every PMI that it hands out, and RESET, of all vCPUs in
+ * one order. Without a file nothing is recorded, and nothing is paid.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include "plugin.h"
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static GMutex lock;
+static struct trace_writer *writer; /* under the lock, but for its being NULL at the start */
+static bool recording;              /* constant once vCPUs run */
+static uint64_t began;
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+bool record_start(const char *path, const struct vpmu_config *config)
+{
+	writer = trace_create(path, config);
+	began = now_ns();
+	recording = writer != NULL;
+	return recording;
+}
+
+/* The time is taken under the lock: later records are not older. */
+void record(const struct vcpu *vcpu, enum trace_kind kind, enum vpmu_answer answer, uint32_t index,
+	    uint64_t value)
+{
+	struct trace_record record = {
+		.kind = kind, .answer = answer, .vcpu = vcpu->index, .index = index, .value = value
+	};
+
+	if (!recording || answer == VPMU_NOT_MINE)
+		return;
+	g_mutex_lock(&lock);
+	record.time = now_ns() - began;
+	if (writer)
+		trace_put(writer, &record);
+	g_mutex_unlock(&lock);
+}
+
+/* At the end other vCPUs may still be running. */
+void record_finish(void)
+{
+	int error = 0;
+
+	g_mutex_lock(&lock);
+	if (writer)
+		error = trace_finish(writer);
+	writer = NULL;
+	g_mutex_unlock(&lock);
+	if (error)
+		fprintf(stderr, "vpmu plugin: the trace is not complete: %s\n", strerror(error));
+}
