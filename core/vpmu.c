@@ -6,6 +6,9 @@
  */
 #include "internal.h"
 
+_Static_assert(__atomic_always_lock_free(sizeof(uint64_t), 0),
+	       "vpmu_look() is for signal handlers");
+
 static struct vpmu_counter *counter_at(struct vpmu *pmu, unsigned int counter)
 {
 	return counter < VPMU_FIXED ? &pmu->general[counter] : &pmu->fixed[counter - VPMU_FIXED];

@@ -57,8 +57,11 @@ static uint64_t random_bits(void)
 
 static void put_file(const void *bytes, size_t size)
 {
-	FILE *file = fopen(path, "wb");
+	FILE *file;
 
+	/* Not truncated: file systems make sure that what replaces a file is on the disk. */
+	remove(path);
+	file = fopen(path, "wb");
 	assert_non_null(file);
 	assert_int_equal(fwrite(bytes, 1, size, file), size);
 	assert_int_equal(fclose(file), 0);

@@ -38,7 +38,7 @@ static GByteArray *scratch(void)
 	return array;
 }
 
-void registers_init(void)
+static void find_registers(void)
 {
 	GArray *list = qemu_plugin_get_registers();
 
@@ -52,6 +52,17 @@ void registers_init(void)
 			}
 	}
 	g_array_free(list, TRUE);
+}
+
+/* By the first vCPU; others may come while that one runs. */
+void registers_init(void)
+{
+	static gsize done;
+
+	if (!g_once_init_enter(&done))
+		return;
+	find_registers();
+	g_once_init_leave(&done, 1);
 }
 
 uint64_t reg_read(enum reg reg)
