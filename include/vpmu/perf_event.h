@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A source that counts with Linux perf events (perf_event_open(2)): one vCPU's
+ * counters are events on the thread that runs it. Linux hosts only; link with
+ * libvpmu-perf-event.
+ *
+ * The event of a counter is opened when the guest first wants it and then left
+ * running: stopping, reloading and starting are arithmetic in the library, and
+ * an alarm is a new period. Whatever goes wrong with an event (permission, too
+ * few counters, contention, throttling), the guest runs on, its counter reads
+ * what was counted, and vpmu_perf_event_state() says what it was.
+ */
+#ifndef VPMU_PERF_EVENT_H
+#define VPMU_PERF_EVENT_H
+
+#include <linux/perf_event.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <vpmu/vpmu.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One vCPU's perf events. Owned by the thread that runs the vCPU. */
+struct vpmu_perf_event;
+
+struct vpmu_perf_event_options {
+	/*
+	 * Which perf event counts this: set attr->type and attr->config and
+	 * return true, or return false to refuse. NULL: vpmu_perf_event_hardware.
+	 */
+	bool (*map)(const struct vpmu_event *event, struct perf_event_attr *attr);
+	/*
+	 * Count the host's own code on the thread, too. For events that the
+	 * kernel cannot restrict to the guest (software events), and where
+	 * the thread itself is the guest.
+	 */
+	bool include_host;
+	/*
+	 * Open events for the CPU that the thread is on, and again after it has
+	 * moved: for hosts that pin their vCPUs. Without it events follow the
+	 * thread by themselves.
+	 */
+	bool per_cpu;
+	/*
+	 * The signal that an overflow sends to the thread. Its handler, the
+	 * host's, calls vpmu_perf_event_signal(). It makes a system call that runs
+	 * the guest return, too. 0: none; the host calls vpmu_perf_event_poll() at
+	 * exits, and a PMI comes as late as they do.
+	 *
+	 * SIGTRAP, where the host can spare it, is the cheap one: the kernel sends
+	 * it on the thread's way back from the overflow (perf's attr.sigtrap),
+	 * while any other signal takes an interrupt of its own first. Linux 5.13
+	 * or newer; before, no counter is bound (EINVAL in its state). Up to 6.0
+	 * some may get lost, and up to 6.10 it is no cheaper. The thread must not
+	 * block it while the guest runs: up to 5.18 that ends the process, later
+	 * the signal comes when it is let through. Several overflows may be one
+	 * signal, which names none of them reliably: the handler passes -1.
+	 *
+	 * Of the others a real-time signal is best: each overflow is queued, and
+	 * the handler (with SA_SIGINFO) passes siginfo's si_fd. When there is no
+	 * room in the queue, the kernel sends SIGIO instead: handle it, too, and
+	 * pass -1.
+	 */
+	int signal;
+};
+
+/* The generic hardware events, by architectural event; raw events on a host of the same vendor. */
+bool vpmu_perf_event_hardware(const struct vpmu_event *event, struct perf_event_attr *attr);
+
+/*
+ * A source for the vCPU whose PMU is (or will be) *pmu, which only has to be
+ * initialised when the source is used. On the vCPU's thread. NULL with errno
+ * set if there is no memory. Pass it to vpmu_init() with vpmu_perf_event_ops.
+ */
+struct vpmu_perf_event *vpmu_perf_event_new(struct vpmu *pmu,
+					    const struct vpmu_perf_event_options *options);
+/*
+ * Close everything; vpmu_reset() the PMU first. On the vCPU's thread, whose signal
+ * handler must not use the source from now on.
+ */
+void vpmu_perf_event_free(struct vpmu_perf_event *source);
+
+extern const struct vpmu_source_ops vpmu_perf_event_ops;
+
+/*
+ * Before every entry of the guest with per_cpu set: renews the bindings if the
+ * thread is on another CPU than they are. Nothing else, and nothing at all
+ * without per_cpu. A few loads if the thread has not moved.
+ */
+void vpmu_perf_event_enter(struct vpmu_perf_event *source);
+
+/*
+ * From the handler of options.signal, on the vCPU's thread: the counter whose
+ * event sent it is looked at. fd: siginfo's si_fd, or -1 if the signal does not
+ * tell; the counters that have overflowed since the last signal are found in
+ * either case. Async-signal-safe. False: there is no event of this source behind
+ * it, or none any more.
+ */
+bool vpmu_perf_event_signal(struct vpmu_perf_event *source, int fd);
+
+/* Without a signal: look at the counters whose events have overflowed. */
+void vpmu_perf_event_poll(struct vpmu_perf_event *source);
+
+/* What became of a counter's event since it was bound; for the host's user. */
+struct vpmu_perf_event_state {
+	bool bound; /* there is an event */
+	/*
+	 * Why there is no event, or what last went wrong; an errno value; 0: nothing.
+	 * ENOENT: nothing counts this event here; EOPNOTSUPP: nor can it be limited
+	 * to the guest; EACCES, EPERM: not permitted (kernel.perf_event_paranoid);
+	 * EMFILE, ENOSPC: there are too many; EINVAL: this kernel has no such signal
+	 * (options.signal). With an event: its page could not be
+	 * mapped, and each total costs a system call.
+	 */
+	int error;
+	bool user_reads;       /* totals are read from user space, without system calls */
+	uint64_t enabled_ns;   /* time that the event wanted to count */
+	uint64_t running_ns;   /* time that it did; less than enabled_ns: contention */
+	uint64_t throttled;    /* times that the kernel stopped it for overflowing too often */
+	uint64_t lost;         /* overflow records that the kernel had no room for */
+	uint64_t renewed;      /* times that it was opened again on another CPU */
+	uint64_t uncounted_ns; /* per_cpu: time that ran between a move and vpmu_perf_event_enter();
+				  contention until then is among it */
+};
+
+/* System calls among them; not for the fast path. On the vCPU's thread. */
+struct vpmu_perf_event_state vpmu_perf_event_state(struct vpmu_perf_event *source,
+						   unsigned int counter);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

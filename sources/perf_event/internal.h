@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What tests and measurements may know of a source of perf events. Not for
+ * hosts.
+ */
+#ifndef VPMU_PERF_EVENT_INTERNAL_H
+#define VPMU_PERF_EVENT_INTERNAL_H
+
+#include <vpmu/perf_event.h>
+
+/* The file descriptor of a counter's event; -1 if there is none. */
+int vpmu_perf_event_fd(const struct vpmu_perf_event *source, unsigned int counter);
+
+#endif
