@@ -3,7 +3,7 @@
 # The front door: meson and ninja do the work, in build/. What tools/setup has
 # fetched lives in build/ too and survives all of this but distclean.
 
-.PHONY: all setup demo check clean distclean
+.PHONY: all setup demo check bench clean distclean
 
 all: build/build.ninja
 	@ninja -C build
@@ -17,13 +17,18 @@ setup:
 	@tools/setup
 
 # setup comes first: on a bare system the build's own tools come from there.
-demo: setup
+demo:
+	@tools/setup packages qemu kernels
 	@$(MAKE) --no-print-directory all
 	@sh tools/demo
 
 check: setup
 	@$(MAKE) --no-print-directory all
 	@tests/run
+
+# Writes docs/benchmarks.md's figures; the machine should have nothing else to do.
+bench: all
+	@bench/record
 
 # The build's own files; not the fetched QEMU and kernels.
 clean:

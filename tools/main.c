@@ -13,6 +13,8 @@ static const char usage[] =
 	"\n"
 	"  run        start a QEMU with a PMU in its guest\n"
 	"  perf       run perf, and a command under it, in a throw-away guest with a PMU\n"
+	"  bench      measure what a PMU costs: exit path and overflow interrupts\n"
+	"  replay     what a recorded trace holds, and what serving its guest costs\n"
 	"  info       what this machine, this QEMU and a PMU offer, event by event\n"
 	"\n"
 	"  --help     this text; vpmu COMMAND --help says more\n"
@@ -22,9 +24,8 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{ "run", command_run },
-	{ "perf", command_perf },
-	{ "info", command_info },
+	{ "run", command_run },       { "perf", command_perf }, { "bench", command_bench },
+	{ "replay", command_replay }, { "info", command_info },
 };
 
 int main(int argc, char **argv)
@@ -32,7 +33,8 @@ int main(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : NULL;
 
 	if (!name)
-		fail("which command? There are run, perf and info (and --help, --version)");
+		fail("which command? There are run, perf, bench, replay and info (and --help, "
+		     "--version)");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (!strcmp(name, commands[i].name))
 			return commands[i].run(argc - 1, argv + 1);
@@ -46,5 +48,5 @@ int main(int argc, char **argv)
 	}
 	if (name[0] == '-')
 		fail("unknown option `%s'; there are --help and --version", name);
-	fail("unknown command `%s'; there are run, perf and info", name);
+	fail("unknown command `%s'; there are run, perf, bench, replay and info", name);
 }

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See report.h.
+ */
+#define _GNU_SOURCE
+#include "report.h"
+
+#include "alloc.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct report_table *report_table(struct report *report, const char *key, const char *title,
+				  const struct report_column *columns, size_t count)
+{
+	struct report_table *table = alloc_resize(NULL, 1, sizeof(*table));
+
+	*table = (struct report_table){
+		.key = alloc_text(key),
+		.title = alloc_text(title),
+		.column_count = count,
+		.columns = alloc_resize(NULL, count, sizeof(*columns)),
+	};
+	for (size_t i = 0; i < count; i++)
+		table->columns[i] = (struct report_column){
+			.key = alloc_text(columns[i].key),
+			.title = alloc_text(columns[i].title),
+			.decimals = columns[i].decimals,
+		};
+	if (report->last)
+		report->last->next = table;
+	else
+		report->first = table;
+	report->last = table;
+	return table;
+}
+
+struct report_value *report_row(struct report_table *table)
+{
+	size_t count = table->column_count;
+	struct report_value *row = alloc_resize(NULL, count, sizeof(*row));
+
+	for (size_t i = 0; i < count; i++)
+		row[i] = (struct report_value){ .kind = REPORT_ABSENT };
+	table->rows =
+		alloc_resize(table->rows, table->row_count + 1, sizeof(struct report_value *));
+	table->rows[table->row_count++] = row;
+	return row;
+}
+
+static void clear(struct report_value *value)
+{
+	free(value->text);
+	*value = (struct report_value){ .kind = REPORT_ABSENT };
+}
+
+void report_number(struct report_value *value, double number)
+{
+	clear(value);
+	if (isfinite(number))
+		*value = (struct report_value){ .kind = REPORT_NUMBER, .number = number };
+}
+
+void report_text(struct report_value *value, const char *format, ...)
+{
+	va_list list;
+
+	clear(value);
+	value->kind = REPORT_TEXT;
+	va_start(list, format);
+	if (vasprintf(&value->text, format, list) < 0)
+		abort();
+	va_end(list);
+}
+
+static bool has_note(const struct report_table *table, const char *note)
+{
+	for (size_t i = 0; i < table->note_count; i++)
+		if (!strcmp(table->notes[i], note))
+			return true;
+	return false;
+}
+
+void report_note(struct report_table *table, const char *format, ...)
+{
+	va_list list;
+	char *note;
+
+	va_start(list, format);
+	if (vasprintf(&note, format, list) < 0)
+		abort();
+	va_end(list);
+	if (has_note(table, note)) {
+		free(note);
+		return;
+	}
+	table->notes = alloc_resize(table->notes, table->note_count + 1, sizeof(*table->notes));
+	table->notes[table->note_count++] = note;
+}
+
+const struct report_table *report_find(const struct report *report, const char *key)
+{
+	for (const struct report_table *table = report->first; table; table = table->next)
+		if (!strcmp(table->key, key))
+			return table;
+	return NULL;
+}
+
+static char *value_text(const struct report_value *value, unsigned int decimals)
+{
+	switch (value->kind) {
+	case REPORT_ABSENT:
+		break;
+	case REPORT_NUMBER:
+		return alloc_number(value->number, decimals);
+	case REPORT_TEXT:
+		return alloc_text(value->text);
+	}
+	return alloc_text("-");
+}
+
+static bool is_text_column(const struct report_table *table, size_t column)
+{
+	return table->row_count && table->rows[0][column].kind == REPORT_TEXT;
+}
+
+/* Negative for texts, as printf has it for what stands on the left. */
+static int column_width(const struct report_table *table, size_t column)
+{
+	size_t width = strlen(table->columns[column].title);
+
+	for (size_t i = 0; i < table->row_count; i++) {
+		char *text = value_text(&table->rows[i][column], table->columns[column].decimals);
+
+		if (strlen(text) > width)
+			width = strlen(text);
+		free(text);
+	}
+	return is_text_column(table, column) ? -(int)width : (int)width;
+}
+
+static void print_head(FILE *file, const struct report_table *table, const int *widths)
+{
+	for (size_t i = 0; i < table->column_count; i++)
+		fprintf(file, "  %*s", widths[i], table->columns[i].title);
+	fputc('\n', file);
+}
+
+static void print_row(FILE *file, const struct report_table *table, const struct report_value *row,
+		      const int *widths)
+{
+	for (size_t i = 0; i < table->column_count; i++) {
+		char *text = value_text(&row[i], table->columns[i].decimals);
+
+		fprintf(file, "  %*s", widths[i], text);
+		free(text);
+	}
+	fputc('\n', file);
+}
+
+static void print_table(FILE *file, const struct report_table *table)
+{
+	int *widths = alloc_resize(NULL, table->column_count, sizeof(*widths));
+
+	for (size_t i = 0; i < table->column_count; i++)
+		widths[i] = column_width(table, i);
+	if (*table->title)
+		fprintf(file, "%s\n\n", table->title);
+	print_head(file, table, widths);
+	for (size_t i = 0; i < table->row_count; i++)
+		print_row(file, table, table->rows[i], widths);
+	if (table->note_count)
+		fputc('\n', file);
+	for (size_t i = 0; i < table->note_count; i++)
+		fprintf(file, "  %s\n", table->notes[i]);
+	free(widths);
+}
+
+void report_print(FILE *file, const struct report *report, bool details)
+{
+	for (const struct report_table *table = report->first; table; table = table->next) {
+		if (table->is_detail && !details)
+			continue;
+		if (table != report->first)
+			fputc('\n', file);
+		print_table(file, table);
+	}
+}
+
+static void json_value(struct json *json, const char *key, const struct report_value *value)
+{
+	switch (value->kind) {
+	case REPORT_ABSENT:
+		json_null(json, key);
+		break;
+	case REPORT_NUMBER:
+		json_number(json, key, value->number);
+		break;
+	case REPORT_TEXT:
+		json_string(json, key, value->text);
+		break;
+	}
+}
+
+static void json_table(struct json *json, const struct report_table *table)
+{
+	json_object(json, table->key);
+	json_string(json, "title", table->title);
+	json_bool(json, "detail", table->is_detail);
+	json_array(json, "rows");
+	for (size_t i = 0; i < table->row_count; i++) {
+		json_object(json, NULL);
+		for (size_t column = 0; column < table->column_count; column++)
+			json_value(json, table->columns[column].key, &table->rows[i][column]);
+		json_end_object(json);
+	}
+	json_end_array(json);
+	json_array(json, "notes");
+	for (size_t i = 0; i < table->note_count; i++)
+		json_string(json, NULL, table->notes[i]);
+	json_end_array(json);
+	json_end_object(json);
+}
+
+void report_json(struct json *json, const struct report *report)
+{
+	json_object(json, "tables");
+	for (const struct report_table *table = report->first; table; table = table->next)
+		json_table(json, table);
+	json_end_object(json);
+}
+
+static void free_table(struct report_table *table)
+{
+	for (size_t i = 0; i < table->column_count; i++) {
+		free((char *)(uintptr_t)table->columns[i].key);
+		free((char *)(uintptr_t)table->columns[i].title);
+	}
+	for (size_t i = 0; i < table->row_count; i++) {
+		for (size_t column = 0; column < table->column_count; column++)
+			clear(&table->rows[i][column]);
+		free(table->rows[i]);
+	}
+	for (size_t i = 0; i < table->note_count; i++)
+		free(table->notes[i]);
+	free(table->notes);
+	free(table->rows);
+	free(table->columns);
+	free(table->key);
+	free(table->title);
+	free(table);
+}
+
+void report_free(struct report *report)
+{
+	struct report_table *next;
+
+	for (struct report_table *table = report->first; table; table = next) {
+		next = table->next;
+		free_table(table);
+	}
+	*report = (struct report){ NULL, NULL };
+}

@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""vpmu bench exit: what it prints, what it refuses. No figure is judged here."""
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+
+from tap import check, finish
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+VPMU = ROOT + "/build/vpmu"
+SVG = "{http://www.w3.org/2000/svg}"
+CANDIDATES = ["walk", "guard", "mask", "ours", "ours_service"]
+STATES = ["PMU off", "idle, GLOBAL_CTRL 0", "idle", "cycles", "instructions", "instructions:u"]
+
+
+def vpmu(*words):
+    return subprocess.run([VPMU, *words], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=120)
+
+
+def refused(sentence, words, *said):
+    """One line on stderr that says all of said, nothing on stdout, exit status 2."""
+    done = vpmu("bench", *words)
+    lines = done.stderr.splitlines()
+    check(sentence, done.returncode == 2 and not done.stdout and len(lines) == 1
+          and lines[0].startswith("vpmu: ") and all(text in lines[0] for text in said),
+          f"exit status {done.returncode}", done.stdout + done.stderr)
+
+
+def refusals(work):
+    refused("bench without a benchmark is refused", [], "exit and pmi")
+    refused("an unknown benchmark is refused", ["fly"], "`fly'", "exit and pmi")
+    refused("an option before the benchmark is refused", ["--quick", "exit"], "exit and pmi")
+    refused("an unknown option is refused", ["exit", "--fly"], "`--fly'", "--json", "--plot")
+    refused("an argument too many is refused", ["exit", "exit"], "`exit'")
+    refused("bench exit has no --trace", ["exit", "--trace", "x"], "`--trace'")
+    for words in (["--cpu", "x"], ["--cpu=-1"], ["--repeat", "0"], ["--repeat=1000001"],
+                  ["--seconds", "0"], ["--seconds", "1s"]):
+        refused(f"{' '.join(words)} is refused", ["exit", *words], words[0].split("=")[0],
+                "a number from")
+    for option in ("--cpu", "--repeat", "--seconds", "--plot"):
+        refused(f"{option} without its value is refused", ["exit", option], option)
+    refused("a CPU that is not there is refused", ["exit", "--cpu", "60000"], "CPU 60000")
+    refused("a plot that cannot be written is refused before anything is measured",
+            ["exit", "--plot", work + "/none/x.svg"], "/none/x.svg", "No such file")
+
+
+def tables(work):
+    plot = work + "/exit.svg"
+    done = vpmu("bench", "exit", "--quick", "--json", "--plot", plot)
+    check("bench exit --quick --json succeeds and prints nothing on stderr",
+          done.returncode == 0 and not done.stderr, done.stderr)
+    result = json.loads(done.stdout)
+    check("it says of what, of what machine, and how to repeat it",
+          result["benchmark"] == "exit" and re.match(r"vpmu bench exit --cpu \d+ --quick$",
+                                                     result["command"])
+          and all(result["machine"][key] for key in ("cpu", "tsc_hz", "kernel", "virtualised",
+                                                     "mitigations", "governor", "counters",
+                                                     "compiler")),
+          result["command"], result["machine"])
+    return result, plot
+
+
+def summaries(result):
+    for key, title in (("exit", "back to back"), ("exit_apart", "apart"),
+                       ("exit_thunks", "with thunks"),
+                       ("exit_thunks_apart", "with thunks, apart")):
+        table = result["tables"].get(key)
+        if "thunks" in key and not table:
+            notes = str(result["tables"]["exit_apart"]["notes"])
+            check(f"there is no table {title}, and it says why", "No build" in notes, notes)
+            continue
+        rows = table["rows"]
+        with_control = [row for row in rows if not row["without"]]
+        without = [row for row in rows if row["without"]]
+        check(f"{title}: all states, with global control and without",
+              [row["state"] for row in with_control if row["level"] == "kernel"] == STATES
+              and [row["state"] for row in without if row["level"] == "kernel"] == STATES[2:], rows)
+        check(f"{title}: a figure for every candidate with global control",
+              all(isinstance(row[name], (int, float)) for row in with_control
+                  for name in CANDIDATES), with_control)
+        check(f"{title}: ours is absent without global control, the others are not",
+              all(row["ours"] is None and row["ours_service"] is None
+                  and all(isinstance(row[name], (int, float)) for name in CANDIDATES[:3])
+                  for row in without), without)
+
+
+def details(result):
+    rows = result["tables"]["exit_figures"]["rows"]
+    builds = {row["build"] for row in rows}
+    check("the details have every state, level, candidate, loop and build",
+          len(rows) == 10 * 2 * 6 * 2 * len(builds)
+          and {row["level"] for row in rows} == {"kernel", "user"}
+          and {row["loop"] for row in rows} == {"back to back", "apart"}, len(rows))
+    there = [row for row in rows if row["median"] is not None]
+    check("a figure has its minimum, median and 99th percentile, in this order",
+          all(0 < row["minimum"] <= row["median"] <= row["p99"] for row in there))
+    check("a floor is nothing over itself",
+          all(row["over_floor"] == 0 for row in there if row["candidate"] == "floor"))
+    counters = result["machine"]["counters"]
+    counted = [row for row in there if row["instructions"] is not None]
+    check("instructions are counted where the machine has counters, and absent elsewhere",
+          len(counted) == (0 if counters.startswith("none") else len(there))
+          or counters.startswith("only"), counters, len(counted))
+
+
+def drawing(plot):
+    root = ElementTree.parse(plot).getroot()
+    texts = [element.text for element in root.iter(SVG + "text")]
+    bars = list(root.iter(SVG + "rect"))
+    check("the plot is an SVG that names every candidate and has their bars",
+          root.tag == SVG + "svg" and len(bars) > 5 * 4
+          and all(any(name in text for text in texts)
+                  for name in ("walk", "guard", "mask", "vpmu", "absent", "cycles")), texts)
+
+
+def in_text(result):
+    done = vpmu("bench", "exit", "--quick")
+    lines = done.stdout.splitlines()
+    check("the text has every row of the summaries",
+          done.returncode == 0 and not done.stderr
+          and all(sum(line.strip().startswith(state) for line in lines) >= 2 for state in STATES),
+          done.stdout + done.stderr)
+    check("the text ends with the command that repeats it",
+          re.match(r"Again: vpmu bench exit --cpu \d+ --quick$", lines[-1]), lines[-1])
+    done = vpmu("bench", "exit", "--quick", "--details", "--repeat", "3", "--cpu",
+                result["command"].split()[4])
+    check("--details prints every figure", done.returncode == 0
+          and done.stdout.count("\n") > len(result["tables"]["exit_figures"]["rows"]),
+          done.stdout + done.stderr)
+    check("what was asked for is in the command that repeats it",
+          done.stdout.rstrip().endswith("--quick --repeat 3"), done.stdout[-200:])
+
+
+def main():
+    done = vpmu("bench", "--help")
+    check("bench --help says how it is used", done.returncode == 0 and not done.stderr
+          and done.stdout.startswith("usage: vpmu bench"), done)
+    with tempfile.TemporaryDirectory() as work:
+        refusals(work)
+        result, plot = tables(work)
+        summaries(result)
+        details(result)
+        drawing(plot)
+        in_text(result)
+    return finish()
+
+
+sys.exit(main())

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * vpmu bench: runs one of the benchmarks of bench/, and prints what it hands
+ * back. The benchmarks know nothing of the command line.
+ */
+#include "commands.h"
+#include "exit.h"
+#include "machine.h"
+#include "measure.h"
+#include "plot.h"
+#include "pmi.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+const char bench_usage[] =
+	"usage: vpmu bench exit|pmi [options]\n"
+	"\n"
+	"Measures what a PMU costs, vpmu's and what hypervisors do instead, in one run.\n"
+	"\n"
+	"  exit           each instruction that a host emulates for its guest\n"
+	"  pmi            each overflow interrupt of a guest that samples, on real perf events\n"
+	"\n"
+	"  --cpu N        the CPU to run on (default: the one it is started on)\n"
+	"  --repeat N     samples of each figure, 1 to 1000000\n"
+	"  --seconds N    go on for at least so long, 1 to 86400\n"
+	"  --quick        every figure, but roughly\n"
+	"  --details      all figures: least, median and 99th percentile\n"
+	"  --json         print JSON, which has all figures\n"
+	"  --plot FILE    draw the main figures, as SVG, too\n"
+	"  --trace FILE   pmi: replay this trace (repeatable; default: those that are shipped)\n"
+	"  --help         this text\n";
+
+static const struct benchmark {
+	const char *name;
+	const char *(*run)(const struct bench_options *options, struct report *report);
+	const char *plotted; /* table */
+	const char *title;
+	const char *axis;
+	bool logarithmic;
+	bool takes_traces;
+} benchmarks[] = {
+	{
+		.name = "exit",
+		.run = bench_exit,
+		.plotted = "exit_plot",
+		.title = "What telling the PMU of one emulated instruction costs",
+		.axis = "time stamp counter cycles over an empty loop",
+	},
+	{
+		.name = "pmi",
+		.run = bench_pmi,
+		.plotted = "pmi_plot",
+		.title = "What one overflow interrupt of a sampling guest costs the host",
+		.axis = "nanoseconds",
+		.takes_traces = true,
+	},
+};
+
+struct settings {
+	const struct benchmark *benchmark;
+	struct bench_options options;
+	bool json;
+	bool details;
+	const char *plot; /* file */
+	struct args traces;
+};
+
+static const struct benchmark *find_benchmark(const char *name)
+{
+	for (size_t i = 0; i < sizeof(benchmarks) / sizeof(benchmarks[0]); i++)
+		if (!strcmp(benchmarks[i].name, name))
+			return &benchmarks[i];
+	if (name[0] == '-')
+		fail("bench: which benchmark? There are exit and pmi, and options come after it");
+	fail("bench: unknown benchmark `%s'; there are exit and pmi", name);
+}
+
+static unsigned long number(const char *option, const char *value, unsigned long least,
+			    unsigned long most)
+{
+	unsigned long number;
+
+	if (!parse_number(value, most, &number) || number < least)
+		fail("bench: %s takes a number from %lu to %lu, not `%s'", option, least, most,
+		     value);
+	return number;
+}
+
+/* An option with a value; false: it is another. */
+static bool value_option(struct settings *settings, char **argv, int *i)
+{
+	const char *value;
+
+	if ((value = option_value(argv, i, "--cpu")))
+		settings->options.cpu = (int)number("--cpu", value, 0, 65535);
+	else if ((value = option_value(argv, i, "--repeat")))
+		settings->options.repeat = (unsigned int)number("--repeat", value, 1, 1000000);
+	else if ((value = option_value(argv, i, "--seconds")))
+		settings->options.seconds = (double)number("--seconds", value, 1, 86400);
+	else if ((value = option_value(argv, i, "--plot")))
+		settings->plot = value;
+	else if (settings->benchmark->takes_traces && (value = option_value(argv, i, "--trace")))
+		args_add(&settings->traces, value);
+	else
+		return false;
+	return true;
+}
+
+static void parse_option(struct settings *settings, char **argv, int *i)
+{
+	if (!strcmp(argv[*i], "--quick"))
+		settings->options.quick = true;
+	else if (!strcmp(argv[*i], "--details"))
+		settings->details = true;
+	else if (!strcmp(argv[*i], "--json"))
+		settings->json = true;
+	else if (!value_option(settings, argv, i))
+		fail("bench %s: unknown option or argument `%s'; there are --cpu, --repeat, "
+		     "--seconds, --quick, --details, --json, --plot%s and --help",
+		     settings->benchmark->name, argv[*i],
+		     settings->benchmark->takes_traces ? ", --trace" : "");
+}
+
+static void show_progress(double part)
+{
+	fprintf(stderr, "\rvpmu bench: %3.0f %%", part * 100);
+	if (part >= 1)
+		fputs("\r                  \r", stderr);
+}
+
+static void pin(struct settings *settings)
+{
+	int cpu = measure_pin(settings->options.cpu);
+
+	if (cpu < 0)
+		fail("bench: cannot run on CPU %d: %s", settings->options.cpu, strerror(errno));
+	settings->options.cpu = cpu;
+}
+
+/* Everything that has a say in the figures, defaults written out. */
+static const char *command_again(const struct settings *settings)
+{
+	const struct bench_options *options = &settings->options;
+	const char *command =
+		text("vpmu bench %s --cpu %d", settings->benchmark->name, options->cpu);
+
+	if (options->quick)
+		command = text("%s --quick", command);
+	if (options->repeat)
+		command = text("%s --repeat %u", command, options->repeat);
+	if (options->seconds > 0)
+		command = text("%s --seconds %.0f", command, options->seconds);
+	for (size_t i = 0; i < options->trace_count; i++)
+		command = text("%s --trace %s", command, options->traces[i]);
+	return command;
+}
+
+static void print_json(const struct settings *settings, const struct machine *machine,
+		       const struct report *report)
+{
+	struct json json = { .file = stdout };
+
+	json_object(&json, NULL);
+	json_string(&json, "benchmark", settings->benchmark->name);
+	json_string(&json, "version", VPMU_TOOLS_VERSION);
+	json_string(&json, "command", command_again(settings));
+	machine_json(&json, "machine", machine);
+	report_json(&json, report);
+	json_end_object(&json);
+}
+
+static void print_text(const struct settings *settings, const struct machine *machine,
+		       const struct report *report)
+{
+	puts("Machine\n");
+	machine_print(stdout, machine);
+	putchar('\n');
+	report_print(stdout, report, settings->details);
+	if (!settings->details)
+		puts("\nAll figures, with median and 99th percentile: --details or --json.");
+	printf("\nAgain: %s\n", command_again(settings));
+}
+
+static void draw(const struct settings *settings, FILE *file, const struct machine *machine,
+		 const struct report *report)
+{
+	struct plot plot = {
+		.table = report_find(report, settings->benchmark->plotted),
+		.title = settings->benchmark->title,
+		.subtitle = machine->cpu,
+		.axis = settings->benchmark->axis,
+		.logarithmic = settings->benchmark->logarithmic,
+	};
+
+	if (plot.table)
+		plot_svg(file, &plot);
+	if (fclose(file))
+		fail("bench: cannot write %s: %s", settings->plot, strerror(errno));
+}
+
+static int run(struct settings *settings)
+{
+	struct report report = { NULL, NULL };
+	struct machine machine;
+	FILE *plot = NULL;
+	const char *error;
+
+	pin(settings);
+	/* Opened first: not to be found out after a long run. */
+	if (settings->plot && !(plot = fopen(settings->plot, "w")))
+		fail("bench: cannot write %s: %s", settings->plot, strerror(errno));
+	machine_read(&machine);
+	error = settings->benchmark->run(&settings->options, &report);
+	if (settings->options.progress)
+		settings->options.progress(1);
+	if (error)
+		fail("bench %s: %s", settings->benchmark->name, error);
+	if (settings->json)
+		print_json(settings, &machine, &report);
+	else
+		print_text(settings, &machine, &report);
+	if (plot)
+		draw(settings, plot, &machine, &report);
+	report_free(&report);
+	return fflush(stdout) || ferror(stdout) ? EXIT_REFUSED : 0;
+}
+
+int command_bench(int argc, char **argv)
+{
+	struct settings settings = { .options = { .cpu = -1 } };
+
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--help")) {
+			fputs(bench_usage, stdout);
+			return 0;
+		}
+	if (argc < 2)
+		fail("bench: which benchmark? There are exit and pmi");
+	settings.benchmark = find_benchmark(argv[1]);
+	for (int i = 2; i < argc; i++)
+		parse_option(&settings, argv, &i);
+	settings.options.traces = (const char *const *)settings.traces.v;
+	settings.options.trace_count = settings.traces.count;
+	if (isatty(STDERR_FILENO))
+		settings.options.progress = show_progress;
+	return run(&settings);
+}
