@@ -11,6 +11,7 @@
 #include "measure.h"
 
 #include <stdlib.h>
+#include <vpmu/msr.h>
 
 extern const struct exit_build exit_plain;
 extern const struct exit_build exit_thunks;
@@ -36,12 +37,6 @@ static const struct {
 /* How one emulated instruction follows another. */
 enum { TOGETHER, APART, LOOPS };
 static const char *const loops[LOOPS] = { "back to back", "apart" };
-
-enum {
-	MSR_PERFEVTSEL0 = 0x186,
-	MSR_FIXED_CTR_CTRL = 0x38d,
-	MSR_GLOBAL_CTRL = 0x38f,
-};
 
 /* Enable, interrupt, and at which levels. */
 #define SELECT_BOTH 0x530000u
@@ -136,11 +131,11 @@ static void program(const struct exit_candidate *candidate, struct exit_vcpu *vc
 {
 	if (!state->version)
 		return;
-	candidate->wrmsr(vcpu, MSR_PERFEVTSEL0, state->select);
+	candidate->wrmsr(vcpu, VPMU_MSR_PERFEVTSEL0, state->select);
 	if (state->version == 1)
 		return;
-	candidate->wrmsr(vcpu, MSR_FIXED_CTR_CTRL, state->fixed_ctrl);
-	candidate->wrmsr(vcpu, MSR_GLOBAL_CTRL, state->global_ctrl);
+	candidate->wrmsr(vcpu, VPMU_MSR_FIXED_CTR_CTRL, state->fixed_ctrl);
+	candidate->wrmsr(vcpu, VPMU_MSR_PERF_GLOBAL_CTRL, state->global_ctrl);
 }
 
 static struct exit_vcpu *make_vcpu(const struct exit_candidate *candidate,

@@ -6,12 +6,7 @@
 #include "exit_kvm.h"
 
 #include <stdlib.h>
-
-enum {
-	MSR_PERFEVTSEL0 = 0x186,
-	MSR_FIXED_CTR_CTRL = 0x38d,
-	MSR_GLOBAL_CTRL = 0x38f,
-};
+#include <vpmu/msr.h>
 
 uint64_t kvm_instructions_event = 0xc0;
 
@@ -79,12 +74,12 @@ void kvm_wrmsr(struct exit_vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	struct kvm_pmu *pmu = &kvm_of(vcpu)->pmu;
 
-	if (msr == MSR_GLOBAL_CTRL && kvm_has_global_ctrl(pmu))
+	if (msr == VPMU_MSR_PERF_GLOBAL_CTRL && kvm_has_global_ctrl(pmu))
 		pmu->global_ctrl = value & pmu->all_valid;
-	else if (msr == MSR_FIXED_CTR_CTRL && pmu->fixed_count)
+	else if (msr == VPMU_MSR_FIXED_CTR_CTRL && pmu->fixed_count)
 		pmu->fixed_ctrl = value;
-	else if (msr >= MSR_PERFEVTSEL0 && msr - MSR_PERFEVTSEL0 < pmu->general_count)
-		pmu->general[msr - MSR_PERFEVTSEL0].eventsel = value;
+	else if (msr >= VPMU_MSR_PERFEVTSEL0 && msr - VPMU_MSR_PERFEVTSEL0 < pmu->general_count)
+		pmu->general[msr - VPMU_MSR_PERFEVTSEL0].eventsel = value;
 }
 
 uint64_t kvm_counted(struct exit_vcpu *vcpu)

@@ -12,15 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-	MSR_PMC0 = 0xc1,
-	MSR_PERFEVTSEL0 = 0x186,
-	MSR_FIXED_CTR0 = 0x309,
-	MSR_FIXED_CTR_CTRL = 0x38d,
-	MSR_GLOBAL_CTRL = 0x38f,
-	MSR_A_PMC0 = 0x4c1,
-};
+#include <vpmu/msr.h>
 
 #define EVTSEL_INT  (UINT64_C(1) << 20)
 #define EVTSEL_EN   (UINT64_C(1) << 22)
@@ -71,12 +63,12 @@ static uint64_t all_counters(const struct vpmu_config *config)
 /* The counter that RDMSR or WRMSR reaches by this number. */
 static unsigned int counter_of_msr(const struct vpmu_config *config, uint32_t msr)
 {
-	if (msr - MSR_PMC0 < config->general)
-		return msr - MSR_PMC0;
-	if (msr - MSR_A_PMC0 < config->general)
-		return msr - MSR_A_PMC0;
-	if (msr - MSR_FIXED_CTR0 < config->fixed)
-		return VPMU_FIXED + msr - MSR_FIXED_CTR0;
+	if (msr - VPMU_MSR_PMC0 < config->general)
+		return msr - VPMU_MSR_PMC0;
+	if (msr - VPMU_MSR_A_PMC0 < config->general)
+		return msr - VPMU_MSR_A_PMC0;
+	if (msr - VPMU_MSR_FIXED_CTR0 < config->fixed)
+		return VPMU_FIXED + msr - VPMU_MSR_FIXED_CTR0;
 	return STEP_NO_COUNTER;
 }
 
@@ -108,7 +100,7 @@ static unsigned int width(const struct vpmu_config *config, unsigned int counter
 static uint64_t distance(const struct vpmu_config *config, const struct step *write,
 			 unsigned int counter, uint64_t counts)
 {
-	if (write->index - MSR_PMC0 < config->general)
+	if (write->index - VPMU_MSR_PMC0 < config->general)
 		return -counts & UINT32_MAX; /* its sign is extended */
 	return -counts & (bit(width(config, counter)) - 1);
 }
@@ -117,7 +109,7 @@ static uint64_t distance(const struct vpmu_config *config, const struct step *wr
 static uint64_t far_away(const struct vpmu_config *config, const struct step *write,
 			 unsigned int counter)
 {
-	if (write->index - MSR_PMC0 < config->general)
+	if (write->index - VPMU_MSR_PMC0 < config->general)
 		return bit(31);
 	return bit(width(config, counter) - 1);
 }
@@ -136,8 +128,8 @@ static uint64_t event_key(struct maker *maker, unsigned int counter)
 	unsigned int i = counter - VPMU_FIXED;
 
 	if (counter < VPMU_FIXED)
-		return model_msr(maker, MSR_PERFEVTSEL0 + counter) & ~EVTSEL_INT & ~EVTSEL_EN;
-	return FIXED_KEY | (model_msr(maker, MSR_FIXED_CTR_CTRL) >> (4 * i) & FIXED_LEVEL);
+		return model_msr(maker, VPMU_MSR_PERFEVTSEL0 + counter) & ~EVTSEL_INT & ~EVTSEL_EN;
+	return FIXED_KEY | (model_msr(maker, VPMU_MSR_FIXED_CTR_CTRL) >> (4 * i) & FIXED_LEVEL);
 }
 
 static void note_events(struct maker *maker, uint64_t active)
@@ -331,7 +323,7 @@ static void second_pass(struct maker *maker)
 
 static bool is_enabling(const struct step *step)
 {
-	return step->kind == STEP_WRMSR && step->index == MSR_GLOBAL_CTRL && step->value;
+	return step->kind == STEP_WRMSR && step->index == VPMU_MSR_PERF_GLOBAL_CTRL && step->value;
 }
 
 /* Which PMIs interrupt the guest, and where their handlers end: all counters are on again. */

@@ -13,23 +13,10 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <vpmu/msr.h>
 
 #define COUNTERS 64 /* as many as GLOBAL_CTRL has bits */
 #define BIT(n)   (UINT64_C(1) << (n))
-
-enum {
-	MSR_PMC0 = 0xc1,
-	MSR_PERFEVTSEL0 = 0x186,
-	MSR_DEBUGCTL = 0x1d9,
-	MSR_FIXED_CTR0 = 0x309,
-	MSR_PERF_CAPABILITIES = 0x345,
-	MSR_FIXED_CTR_CTRL = 0x38d,
-	MSR_GLOBAL_STATUS = 0x38e,
-	MSR_GLOBAL_CTRL = 0x38f,
-	MSR_STATUS_RESET = 0x390,
-	MSR_STATUS_SET = 0x391,
-	MSR_A_PMC0 = 0x4c1,
-};
 
 #define EVTSEL_INT      BIT(20)
 #define EVTSEL_EN       BIT(22)
@@ -45,7 +32,7 @@ enum {
 
 enum policy {
 	POLICY_2018, /* Linux 4.20: an event is closed to stop it and made to start it */
-	POLICY_RFC, /* the same, but not at the overflow if the vCPU has not moved */
+	POLICY_RFC,  /* the same, but not at the overflow if the vCPU has not moved */
 	POLICY_6_12, /* an event is paused, and resumed with a new period at the next entry */
 };
 
@@ -413,7 +400,7 @@ static enum vpmu_answer write_global_ctrl(struct kvm *kvm, uint64_t value)
 
 static enum vpmu_answer write_status(struct kvm *kvm, uint32_t msr, uint64_t value)
 {
-	if (msr == MSR_STATUS_RESET)
+	if (msr == VPMU_MSR_PERF_GLOBAL_STATUS_RESET)
 		__atomic_fetch_and(&kvm->global_status, ~value, __ATOMIC_RELAXED);
 	else if (kvm->config.version >= 4)
 		__atomic_fetch_or(&kvm->global_status, value & all_counters(kvm), __ATOMIC_RELAXED);
@@ -426,23 +413,24 @@ static enum vpmu_answer wrmsr(void *subject, uint32_t msr, uint64_t value)
 {
 	struct kvm *kvm = subject;
 
-	if (msr - MSR_PMC0 < VPMU_MAX_GENERAL)
-		return write_legacy(kvm, pmc_at(kvm, msr - MSR_PMC0), value);
-	if (msr - MSR_A_PMC0 < VPMU_MAX_GENERAL)
-		return write_counter(kvm, pmc_at(kvm, msr - MSR_A_PMC0), value);
-	if (msr - MSR_FIXED_CTR0 < VPMU_MAX_FIXED)
-		return write_counter(kvm, pmc_at(kvm, VPMU_FIXED + msr - MSR_FIXED_CTR0), value);
-	if (msr - MSR_PERFEVTSEL0 < VPMU_MAX_GENERAL)
-		return write_evtsel(kvm, pmc_at(kvm, msr - MSR_PERFEVTSEL0), value);
+	if (msr - VPMU_MSR_PMC0 < VPMU_MAX_GENERAL)
+		return write_legacy(kvm, pmc_at(kvm, msr - VPMU_MSR_PMC0), value);
+	if (msr - VPMU_MSR_A_PMC0 < VPMU_MAX_GENERAL)
+		return write_counter(kvm, pmc_at(kvm, msr - VPMU_MSR_A_PMC0), value);
+	if (msr - VPMU_MSR_FIXED_CTR0 < VPMU_MAX_FIXED)
+		return write_counter(kvm, pmc_at(kvm, VPMU_FIXED + msr - VPMU_MSR_FIXED_CTR0),
+				     value);
+	if (msr - VPMU_MSR_PERFEVTSEL0 < VPMU_MAX_GENERAL)
+		return write_evtsel(kvm, pmc_at(kvm, msr - VPMU_MSR_PERFEVTSEL0), value);
 	switch (msr) {
-	case MSR_FIXED_CTR_CTRL:
+	case VPMU_MSR_FIXED_CTR_CTRL:
 		return write_fixed_ctrl(kvm, value);
-	case MSR_GLOBAL_CTRL:
+	case VPMU_MSR_PERF_GLOBAL_CTRL:
 		return write_global_ctrl(kvm, value);
-	case MSR_STATUS_RESET:
-	case MSR_STATUS_SET:
+	case VPMU_MSR_PERF_GLOBAL_STATUS_RESET:
+	case VPMU_MSR_PERF_GLOBAL_STATUS_SET:
 		return write_status(kvm, msr, value);
-	case MSR_DEBUGCTL:
+	case VPMU_MSR_DEBUGCTL:
 		if (value & ~DEBUGCTL_WRITABLE)
 			return VPMU_FAULT;
 		kvm->debugctl = value;
@@ -472,32 +460,32 @@ static enum vpmu_answer rdmsr(void *subject, uint32_t msr, uint64_t *value)
 {
 	struct kvm *kvm = subject;
 
-	if (msr - MSR_PMC0 < VPMU_MAX_GENERAL)
-		return read_pmc(kvm, pmc_at(kvm, msr - MSR_PMC0), value);
-	if (msr - MSR_A_PMC0 < VPMU_MAX_GENERAL)
-		return read_pmc(kvm, pmc_at(kvm, msr - MSR_A_PMC0), value);
-	if (msr - MSR_FIXED_CTR0 < VPMU_MAX_FIXED)
-		return read_pmc(kvm, pmc_at(kvm, VPMU_FIXED + msr - MSR_FIXED_CTR0), value);
-	if (msr - MSR_PERFEVTSEL0 < VPMU_MAX_GENERAL)
-		return read_evtsel(pmc_at(kvm, msr - MSR_PERFEVTSEL0), value);
+	if (msr - VPMU_MSR_PMC0 < VPMU_MAX_GENERAL)
+		return read_pmc(kvm, pmc_at(kvm, msr - VPMU_MSR_PMC0), value);
+	if (msr - VPMU_MSR_A_PMC0 < VPMU_MAX_GENERAL)
+		return read_pmc(kvm, pmc_at(kvm, msr - VPMU_MSR_A_PMC0), value);
+	if (msr - VPMU_MSR_FIXED_CTR0 < VPMU_MAX_FIXED)
+		return read_pmc(kvm, pmc_at(kvm, VPMU_FIXED + msr - VPMU_MSR_FIXED_CTR0), value);
+	if (msr - VPMU_MSR_PERFEVTSEL0 < VPMU_MAX_GENERAL)
+		return read_evtsel(pmc_at(kvm, msr - VPMU_MSR_PERFEVTSEL0), value);
 	switch (msr) {
-	case MSR_FIXED_CTR_CTRL:
+	case VPMU_MSR_FIXED_CTR_CTRL:
 		*value = kvm->fixed_ctrl;
 		return VPMU_DONE;
-	case MSR_GLOBAL_STATUS:
+	case VPMU_MSR_PERF_GLOBAL_STATUS:
 		*value = __atomic_load_n(&kvm->global_status, __ATOMIC_RELAXED);
 		return VPMU_DONE;
-	case MSR_GLOBAL_CTRL:
+	case VPMU_MSR_PERF_GLOBAL_CTRL:
 		*value = kvm->global_ctrl;
 		return VPMU_DONE;
-	case MSR_STATUS_RESET:
-	case MSR_STATUS_SET:
+	case VPMU_MSR_PERF_GLOBAL_STATUS_RESET:
+	case VPMU_MSR_PERF_GLOBAL_STATUS_SET:
 		*value = 0;
 		return VPMU_DONE;
-	case MSR_PERF_CAPABILITIES:
+	case VPMU_MSR_PERF_CAPABILITIES:
 		*value = kvm->config.full_width_writes ? CAPABILITIES_FW_WRITE : 0;
 		return VPMU_DONE;
-	case MSR_DEBUGCTL:
+	case VPMU_MSR_DEBUGCTL:
 		*value = kvm->debugctl;
 		return VPMU_DONE;
 	default:

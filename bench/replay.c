@@ -14,8 +14,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#define MSR_GLOBAL_STATUS 0x38e
+#include <vpmu/msr.h>
 
 struct run {
 	const struct plan *plan;
@@ -162,7 +161,7 @@ static void end_handler(struct run *run)
 
 static void compare_status(struct run *run, const struct step *step, uint64_t value)
 {
-	if (step->index == MSR_GLOBAL_STATUS && run->warm)
+	if (step->index == VPMU_MSR_PERF_GLOBAL_STATUS && run->warm)
 		run->result->status_disagreed += ((value ^ step->value) & run->counters) != 0;
 }
 

@@ -6,23 +6,9 @@
  */
 #include "internal.h"
 #include <stddef.h>
+#include <vpmu/msr.h>
 
 #define BIT(n) (UINT64_C(1) << (n))
-
-enum {
-	MSR_PMC0 = 0xc1,
-	MSR_PERFEVTSEL0 = 0x186,
-	MSR_DEBUGCTL = 0x1d9,
-	MSR_FIXED_CTR0 = 0x309,
-	MSR_PERF_CAPABILITIES = 0x345,
-	MSR_FIXED_CTR_CTRL = 0x38d,
-	MSR_PERF_GLOBAL_STATUS = 0x38e,
-	MSR_PERF_GLOBAL_CTRL = 0x38f,
-	MSR_PERF_GLOBAL_STATUS_RESET = 0x390, /* before version 4: PERF_GLOBAL_OVF_CTRL */
-	MSR_PERF_GLOBAL_STATUS_SET = 0x391,
-	MSR_PERF_GLOBAL_INUSE = 0x392,
-	MSR_A_PMC0 = 0x4c1,
-};
 
 #define EVTSEL_SELECT   UINT64_C(0xff)
 #define EVTSEL_USR      BIT(16)
@@ -475,24 +461,24 @@ static const struct msr_row {
 	enum vpmu_answer (*read)(struct vpmu *pmu, unsigned int i, uint64_t *value);
 	enum vpmu_answer (*write)(struct vpmu *pmu, unsigned int i, uint64_t value);
 } msrs[] = {
-	{ MSR_PERF_GLOBAL_CTRL, 1, 2, read_global_ctrl, write_global_ctrl },
-	{ MSR_PERF_GLOBAL_STATUS, 1, 2, read_global_status, NULL },
-	{ MSR_PERF_GLOBAL_STATUS_RESET, 1, 2, read_zero, write_status_reset },
-	{ MSR_PMC0, VPMU_MAX_GENERAL, 2, read_pmc, write_pmc },
-	{ MSR_A_PMC0, VPMU_MAX_GENERAL, 2, read_a_pmc, write_a_pmc },
-	{ MSR_PERFEVTSEL0, VPMU_MAX_GENERAL, 2, read_evtsel, write_evtsel },
-	{ MSR_FIXED_CTR0, VPMU_MAX_FIXED, 2, read_fixed, write_fixed },
-	{ MSR_FIXED_CTR_CTRL, 1, 2, read_fixed_ctrl, write_fixed_ctrl },
-	{ MSR_DEBUGCTL, 1, 2, read_debugctl, write_debugctl },
-	{ MSR_PERF_GLOBAL_STATUS_SET, 1, 4, read_zero, write_status_set },
-	{ MSR_PERF_GLOBAL_INUSE, 1, 4, read_inuse, NULL },
-	{ MSR_PERF_CAPABILITIES, 1, 2, read_capabilities, NULL },
+	{ VPMU_MSR_PERF_GLOBAL_CTRL, 1, 2, read_global_ctrl, write_global_ctrl },
+	{ VPMU_MSR_PERF_GLOBAL_STATUS, 1, 2, read_global_status, NULL },
+	{ VPMU_MSR_PERF_GLOBAL_STATUS_RESET, 1, 2, read_zero, write_status_reset },
+	{ VPMU_MSR_PMC0, VPMU_MAX_GENERAL, 2, read_pmc, write_pmc },
+	{ VPMU_MSR_A_PMC0, VPMU_MAX_GENERAL, 2, read_a_pmc, write_a_pmc },
+	{ VPMU_MSR_PERFEVTSEL0, VPMU_MAX_GENERAL, 2, read_evtsel, write_evtsel },
+	{ VPMU_MSR_FIXED_CTR0, VPMU_MAX_FIXED, 2, read_fixed, write_fixed },
+	{ VPMU_MSR_FIXED_CTR_CTRL, 1, 2, read_fixed_ctrl, write_fixed_ctrl },
+	{ VPMU_MSR_DEBUGCTL, 1, 2, read_debugctl, write_debugctl },
+	{ VPMU_MSR_PERF_GLOBAL_STATUS_SET, 1, 4, read_zero, write_status_set },
+	{ VPMU_MSR_PERF_GLOBAL_INUSE, 1, 4, read_inuse, NULL },
+	{ VPMU_MSR_PERF_CAPABILITIES, 1, 2, read_capabilities, NULL },
 };
 
 static const struct msr_row *find_msr(const struct vpmu *pmu, uint32_t msr)
 {
 	/* Without a PMU there is still a debug control, and it is the host's. */
-	if (msr == MSR_DEBUGCTL && pmu->config.version == 0)
+	if (msr == VPMU_MSR_DEBUGCTL && pmu->config.version == 0)
 		return NULL;
 	for (unsigned int i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++)
 		if (msr - msrs[i].first < msrs[i].count)
