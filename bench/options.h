@@ -9,6 +9,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* bench guest: what it starts, all of one build. */
+struct bench_guest_parts {
+	char *const *qemu;    /* the words that start it */
+	const char *plugin;   /* the file */
+	const char *build;    /* the folder of guest/ and tests/programs/ */
+	const char *vpmu;     /* the command itself */
+	const char *no_linux; /* NULL, or why there are no Linux guests */
+};
+
 struct bench_options {
 	int cpu;             /* to run on, already done; for what is started besides */
 	bool quick;          /* every figure once, roughly: for tests */
@@ -17,6 +26,7 @@ struct bench_options {
 	/* bench pmi: traces to replay; without, those that are shipped. */
 	const char *const *traces;
 	size_t trace_count;
+	const struct bench_guest_parts *guest;
 	/* NULL, or called now and then: part of all is done. */
 	void (*progress)(double part);
 };

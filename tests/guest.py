@@ -11,8 +11,10 @@
 #
 # VPMU_QEMU_ROOT: an unpacked QEMU (default: build/qemu). VPMU_BUILD: the build
 # folder (default: build). VPMU_STORM_SECONDS: how long storms last (default: 5).
+# VPMU_SEED: a number or "random", for the guests that fuzz (default: always the same).
 
 import os
+import random
 import re
 import statistics
 import subprocess
@@ -25,6 +27,7 @@ BUILD = os.path.abspath(os.environ.get("VPMU_BUILD", "build"))
 ROOT = os.path.abspath(os.environ.get("VPMU_QEMU_ROOT", "build/qemu"))
 PLUGIN = os.path.join(BUILD, "hosts/qemu/libvpmu-qemu.so")
 STORM_SECONDS = int(os.environ.get("VPMU_STORM_SECONDS", "5"))
+SEED = os.environ.get("VPMU_SEED")
 MODELS = ["intel-v2", "intel-v3", "intel-v4", "intel-v5"]
 TIMEOUT = 60
 
@@ -40,13 +43,20 @@ GUESTS = [
     ("transparent", MODELS, 1, []),
     ("transparent", ["intel-v4"], 2, []),
     ("privilege", MODELS, 1, []),
+    ("modes", ["intel-v2", "intel-v5"], 1, []),
     ("overflow", MODELS, 1, []),
+    ("exact", MODELS, 1, []),
+    ("exact", ["intel-v4"], 4, []),
+    ("skid", MODELS, 1, []),
+    ("far", ["intel-v4"], 1, []),
     ("smp", ["intel-v2", "intel-v5"], 2, []),
     ("smp", MODELS, 4, []),
     ("models", MODELS, 1, ["models"]),
     ("reset", MODELS, 2, ["reboot"]),
     ("storm", ["intel-v2", "intel-v5"], 4, ["storm"]),
     ("flood", ["intel-v2", "intel-v4"], 2, ["storm"]),
+    ("fuzz", ["intel-v2", "intel-v5"], 4, ["storm", "small"]),
+    ("fuzz", ["intel-v4"], 4, ["storm", "small", "models"]),
 ]
 
 
@@ -65,8 +75,12 @@ def qemu_command(guest, model, processors, options):
         "-display", "none", "-nodefaults", "-no-user-config", "-serial", "stdio",
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-append", append,
     ]
+    if SEED is not None:
+        command[-1] += f" seed={SEED}"
     if "reboot" not in options:
         command.append("-no-reboot")
+    if "small" in options:  # translations of code that is always new would fill any memory
+        command += ["-accel", "tcg,thread=multi,tb-size=8"]
     return command
 
 
@@ -175,6 +189,9 @@ def run_guest(tap, guest, model, processors, options):
 
 
 def main():
+    global SEED
+    if SEED == "random":
+        SEED = random.getrandbits(32)
     chosen = set(sys.argv[1:])
     known = {guest for guest, *_ in GUESTS} | set(MODELS) | {"off", "none"}
     if chosen - known:

@@ -5,10 +5,12 @@
  */
 #include "commands.h"
 #include "exit.h"
+#include "guest.h"
 #include "machine.h"
 #include "measure.h"
 #include "plot.h"
 #include "pmi.h"
+#include "qemu.h"
 #include "util.h"
 
 #include <errno.h>
@@ -17,12 +19,13 @@
 #include <unistd.h>
 
 const char bench_usage[] =
-	"usage: vpmu bench exit|pmi [options]\n"
+	"usage: vpmu bench exit|pmi|guest [options]\n"
 	"\n"
 	"Measures what a PMU costs, vpmu's and what hypervisors do instead, in one run.\n"
 	"\n"
 	"  exit           each instruction that a host emulates for its guest\n"
 	"  pmi            each overflow interrupt of a guest that samples, on real perf events\n"
+	"  guest          programs and single accesses in guests of QEMU's TCG; takes minutes\n"
 	"\n"
 	"  --cpu N        the CPU to run on (default: the one it is started on)\n"
 	"  --repeat N     samples of each figure, 1 to 1000000\n"
@@ -42,6 +45,7 @@ static const struct benchmark {
 	const char *axis;
 	bool logarithmic;
 	bool takes_traces;
+	bool starts_guests;
 } benchmarks[] = {
 	{
 		.name = "exit",
@@ -57,6 +61,15 @@ static const struct benchmark {
 		.title = "What one overflow interrupt of a sampling guest costs the host",
 		.axis = "nanoseconds",
 		.takes_traces = true,
+	},
+	{
+		.name = "guest",
+		.run = bench_guest,
+		.plotted = "guest",
+		.title = "What the PMU costs programs in a guest of QEMU's TCG",
+		.axis = "times of plain QEMU's",
+		.logarithmic = true,
+		.starts_guests = true,
 	},
 };
 
@@ -75,8 +88,9 @@ static const struct benchmark *find_benchmark(const char *name)
 		if (!strcmp(benchmarks[i].name, name))
 			return &benchmarks[i];
 	if (name[0] == '-')
-		fail("bench: which benchmark? There are exit and pmi, and options come after it");
-	fail("bench: unknown benchmark `%s'; there are exit and pmi", name);
+		fail("bench: which benchmark? There are exit, pmi and guest, and options "
+		     "come after it");
+	fail("bench: unknown benchmark `%s'; there are exit, pmi and guest", name);
 }
 
 static unsigned long number(const char *option, const char *value, unsigned long least,
@@ -202,6 +216,29 @@ static void draw(const struct settings *settings, FILE *file, const struct machi
 		fail("bench: cannot write %s: %s", settings->plot, strerror(errno));
 }
 
+/* What a benchmark that starts guests needs to have; no PMU is attached where there is none. */
+static void find_guest_parts(struct settings *settings)
+{
+	static struct bench_guest_parts parts;
+	static struct qemu qemu;
+	const char *error = qemu_find(NULL, &qemu);
+	const struct paths *paths = paths_get();
+
+	if (error)
+		fail("bench guest: %s", error);
+	parts = (struct bench_guest_parts){
+		.qemu = qemu.argv.v,
+		.plugin = paths->plugin,
+		.build = paths->build,
+		.vpmu = text("%s/vpmu", paths->build),
+	};
+	if (!kernel_release("6.1"))
+		parts.no_linux = "there is no kernel (`make setup' brings it)";
+	else if (!find_on_path("perf"))
+		parts.no_linux = "there is no perf on PATH (package linux-perf)";
+	settings->options.guest = &parts;
+}
+
 static int run(struct settings *settings)
 {
 	struct report report = { NULL, NULL };
@@ -213,6 +250,8 @@ static int run(struct settings *settings)
 	/* Opened first: not to be found out after a long run. */
 	if (settings->plot && !(plot = fopen(settings->plot, "w")))
 		fail("bench: cannot write %s: %s", settings->plot, strerror(errno));
+	if (settings->benchmark->starts_guests)
+		find_guest_parts(settings);
 	machine_read(&machine);
 	error = settings->benchmark->run(&settings->options, &report);
 	if (settings->options.progress)
@@ -239,7 +278,7 @@ int command_bench(int argc, char **argv)
 			return 0;
 		}
 	if (argc < 2)
-		fail("bench: which benchmark? There are exit and pmi");
+		fail("bench: which benchmark? There are exit, pmi and guest");
 	settings.benchmark = find_benchmark(argv[1]);
 	for (int i = 2; i < argc; i++)
 		parse_option(&settings, argv, &i);

@@ -13,7 +13,7 @@ static const char usage[] =
 	"\n"
 	"  run        start a QEMU with a PMU in its guest\n"
 	"  perf       run perf, and a command under it, in a throw-away guest with a PMU\n"
-	"  bench      measure what a PMU costs: exit path and overflow interrupts\n"
+	"  bench      measure what a PMU costs: exits, overflow interrupts, guests\n"
 	"  replay     what a recorded trace holds, and what serving its guest costs\n"
 	"  info       what this machine, this QEMU and a PMU offer, event by event\n"
 	"\n"

@@ -36,10 +36,13 @@ const char perf_usage[] =
 	"  --cache CACHES     the model's caches, such as l1d=48k:12:64+llc=2m:16:64\n"
 	"  --cpus N           virtual CPUs (default 1)\n"
 	"  --memory SIZE      as QEMU's -m (default 2G)\n"
+	"  --deterministic    the same command counts the same: fixed addresses, entropy, clock,\n"
+	"                     environment, and one CPU\n"
 	"  --kernel VERSION   6.1 or 6.12 (default 6.1)\n"
 	"  --bring-out FILE   bring FILE, which may be a folder, out of the guest; repeatable\n"
 	"  --bring-out-all    bring all new or changed files of the working directory out\n"
 	"  --qemu PATH        the QEMU to use\n"
+	"  --tcg PROPERTIES   of QEMU's TCG, such as one-insn-per-tb=on\n"
 	"  --append TEXT      more kernel parameters\n"
 	"  --console FILE     write the guest kernel's messages to FILE\n"
 	"  --report FILE      append the plugin's report to FILE\n"
@@ -104,6 +107,7 @@ static bool take_option(struct perf_options *options, char **argv, int *i)
 		{ "--cpus", &options->cpus },     { "--memory", &options->memory },
 		{ "--kernel", &options->kernel }, { "--qemu", &options->qemu },
 		{ "--append", &options->append }, { "--console", &options->console },
+		{ "--tcg", &options->tcg },
 	};
 	const char *value;
 
@@ -116,6 +120,10 @@ static bool take_option(struct perf_options *options, char **argv, int *i)
 	}
 	if (!strcmp(argv[*i], "--bring-out-all")) {
 		options->out_all = true;
+		return true;
+	}
+	if (!strcmp(argv[*i], "--deterministic")) {
+		options->deterministic = true;
 		return true;
 	}
 	value = option_value(argv, i, "--bring-out");
@@ -139,6 +147,8 @@ static void check_options(const struct perf_options *options)
 
 	if (!parse_number(options->cpus, CPUS_MAX, &cpus) || !cpus)
 		fail("--cpus is a number from 1 to %d, not `%s'", CPUS_MAX, options->cpus);
+	if (options->deterministic && cpus != 1)
+		fail("--deterministic needs --cpus 1: what CPUs do at the same time is chance");
 	if (!memory_is_good(options->memory))
 		fail("--memory is a size such as 512M or 2G, not `%s'", options->memory);
 	if (strcmp(options->kernel, "6.1") && strcmp(options->kernel, "6.12"))

@@ -16,9 +16,11 @@ struct perf_options {
 	const char *kernel;  /* a folder below paths_get()->kernel */
 	const char *cpus;    /* decimal, checked */
 	const char *memory;  /* in QEMU's notation */
+	const char *tcg;     /* more properties of TCG; NULL: none */
 	const char *append;  /* more kernel parameters; NULL: none */
 	const char *console; /* where the kernel's console goes; NULL: nowhere */
 	struct args out;     /* files to bring out, as the user named them */
+	bool deterministic;  /* nothing that changes from run to run reaches the command */
 	bool out_all;        /* bring every new or changed file of the working directory out */
 };
 

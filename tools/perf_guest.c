@@ -47,6 +47,21 @@ static const char kernel_parameters[] =
 	"random.trust_cpu=on cryptomgr.notests 8250.nr_uarts=1 raid=noautodetect audit=0 "
 	"apparmor=0 selinux=0";
 
+/*
+ * --deterministic. User space without RDRAND and RDSEED asks the kernel, whose
+ * answers the guest's init makes up. The kernel clears pages by REP STOSQ without ERMS:
+ * under -icount QEMU enters a REP again for each iteration.
+ */
+static const char deterministic_parameters[] = "norandmaps nokaslr vdso=0";
+static const char deterministic_cpu[] = "Skylake-Server,-rdrand,-rdseed,-erms,-fsrm";
+static const char *const deterministic_words[] = {
+	"-icount", "shift=0,sleep=off", "-rtc", "base=2037-01-01T00:00:00,clock=vm", "-seed", "1",
+};
+
+/* What the command's counts may depend on, and nothing else of the caller's. */
+static const char *const kept_variables[] = { "PATH=" };
+static const char *const deterministic_variables[] = { "HOME=/", "LC_ALL=C" };
+
 extern char **environ;
 
 static bool is_elf(const char *path)
@@ -119,6 +134,24 @@ static void put_stream(FILE *job, const char *key, int fd)
 	put(job, key, is_pipe ? WIRE_PIPE : WIRE_SOCKET);
 }
 
+static bool is_kept(const char *variable)
+{
+	for (size_t i = 0; i < sizeof(kept_variables) / sizeof(kept_variables[0]); i++)
+		if (!strncmp(variable, kept_variables[i], strlen(kept_variables[i])))
+			return true;
+	return false;
+}
+
+static void put_environment(FILE *job, bool deterministic)
+{
+	for (char **variable = environ; *variable; variable++)
+		if (!deterministic || is_kept(*variable))
+			put(job, "env", *variable);
+	for (size_t i = 0; deterministic && i < sizeof(deterministic_variables) / sizeof(char *);
+	     i++)
+		put(job, "env", deterministic_variables[i]);
+}
+
 static void put_job(FILE *job, const struct perf_options *options, char *const *argv,
 		    const char *release)
 {
@@ -133,8 +166,9 @@ static void put_job(FILE *job, const struct perf_options *options, char *const *
 	put(job, "arg", find_perf(release));
 	while (*argv)
 		put(job, "arg", *argv++);
-	for (char **variable = environ; *variable; variable++)
-		put(job, "env", *variable);
+	put_environment(job, options->deterministic);
+	if (options->deterministic)
+		put(job, "fixed", "1");
 	for (size_t i = 0; i < options->out.count; i++)
 		put(job, "out", options->out.v[i]);
 	if (options->out_all)
@@ -217,8 +251,11 @@ static void build_words(struct args *words, const struct perf_options *options,
 
 	find_words(words, options);
 	add_pair(words, "-machine", "q35");
-	add_pair(words, "-accel", "tcg");
-	add_pair(words, "-cpu", "Skylake-Server");
+	add_pair(words, "-accel", options->tcg ? text("tcg,%s", options->tcg) : "tcg");
+	add_pair(words, "-cpu", options->deterministic ? deterministic_cpu : "Skylake-Server");
+	for (size_t i = 0;
+	     options->deterministic && i < sizeof(deterministic_words) / sizeof(char *); i++)
+		args_add(words, deterministic_words[i]);
 	add_pair(words, "-smp", options->cpus);
 	add_pair(words, "-m", options->memory);
 	args_add(words, "-nodefaults");
@@ -229,7 +266,8 @@ static void build_words(struct args *words, const struct perf_options *options,
 	add_pair(words, "-kernel", text("%s/vmlinux", kernel));
 	add_pair(words, "-initrd", scratch->initramfs);
 	add_pair(words, "-append",
-		 text("%s %s %s", kernel_parameters,
+		 text("%s %s %s %s", kernel_parameters,
+		      options->deterministic ? deterministic_parameters : "",
 		      options->console ? "loglevel=7" : "quiet loglevel=1",
 		      options->append ? options->append : ""));
 	add_pair(words, "-chardev",

@@ -27,11 +27,14 @@
 /* Fetching from here is a #GP(0) in long mode: the address is not canonical. */
 #define IP_FAULTS (UINT64_C(1) << 62)
 
-#define CR4_PCE  (UINT64_C(1) << 8)
-#define FLAGS_TF (UINT64_C(1) << 8)
-#define FLAGS_DF (UINT64_C(1) << 10)
-#define FLAGS_RF (UINT64_C(1) << 16)
-#define FLAGS_CC UINT64_C(0x8d5) /* CF, PF, AF, ZF, SF, OF: TCG keeps them elsewhere */
+#define CR4_PCE     (UINT64_C(1) << 8)
+#define FLAGS_TF    (UINT64_C(1) << 8)
+#define FLAGS_DF    (UINT64_C(1) << 10)
+#define FLAGS_RF    (UINT64_C(1) << 16)
+#define FLAGS_VM    (UINT64_C(1) << 17)
+#define FLAGS_ONE   UINT64_C(0x2)    /* always set */
+#define FLAGS_FIXED UINT64_C(0x802a) /* it, and those that are always clear */
+#define FLAGS_CC    UINT64_C(0x8d5)  /* CF, PF, AF, ZF, SF, OF: TCG keeps them elsewhere */
 
 static uint64_t read_pair(void)
 {
@@ -44,9 +47,25 @@ static void write_pair(uint64_t value)
 	reg_write(GUEST_DX, value >> 32);
 }
 
+/* In protected mode a base that is a number of pages does not matter here; others are not known. */
 static uint64_t code_base(void)
 {
-	return reg_read(GUEST_CR0) & CR0_PE ? 0 : reg_read(GUEST_CS) << 4;
+	bool flat = reg_read(GUEST_CR0) & CR0_PE &&
+		    (reg_read(GUEST_EFER) & EFER_LMA || !(reg_read(GUEST_FLAGS) & FLAGS_VM));
+
+	return flat ? 0 : reg_read(GUEST_CS) << 4;
+}
+
+/* CS.L cannot be read, but outside 64-bit code registers show, and take, their lower halves. */
+static bool code_is_64(void)
+{
+	uint64_t before = reg_read(GUEST_DX);
+	bool wide;
+
+	reg_write(GUEST_DX, ~before);
+	wide = reg_read(GUEST_DX) >> 32 != before >> 32;
+	reg_write(GUEST_DX, before);
+	return wide;
 }
 
 /*
@@ -76,7 +95,10 @@ static void leave_block(struct vcpu *vcpu, const struct site *site, bool retired
 	const struct block *block = as_block(vcpu_score(vcpu)->block);
 
 	vcpu_leave_block(vcpu);
-	for (unsigned int i = 0; block && i < block->count; i++)
+	/* Where the site's own level is not counted, the block is one of the other. */
+	if (!block || block->level != site->level)
+		return;
+	for (unsigned int i = 0; i < block->count; i++)
 		if (block->insn[i].offset == site->offset) {
 			source_correct(vcpu, block, i + retired);
 			return;
@@ -277,15 +299,18 @@ static void serve_rdpmc(struct vcpu *vcpu, const struct site *site)
 
 	if (site->level == LEVEL_USER && !(cr4 & CR4_PCE))
 		return;
+	/* The guest gets QEMU's #UD: there is no way back to virtual-8086 mode. */
+	if (site->level == LEVEL_USER && !site->clean_flags && reg_read(GUEST_FLAGS) & FLAGS_VM)
+		return;
 	answer = vpmu_rdpmc(&vcpu->pmu, index, true, &value);
 	record(vcpu, TRACE_RDPMC, answer, index, value);
 	fault = answer != VPMU_DONE;
-	if (!fault || (site->level == LEVEL_KERNEL && reg_read(GUEST_EFER) & EFER_LMA)) {
+	if (!fault || (site->level == LEVEL_KERNEL && code_is_64())) {
 		complete_rdpmc(vcpu, site, fault, value);
 		return;
 	}
 	if (site->level == LEVEL_KERNEL)
-		return; /* outside long mode the guest gets QEMU's #UD */
+		return; /* outside 64-bit code the guest gets QEMU's #UD */
 	fix_later(vcpu, (struct fixup){ .kind = FIXUP_CR4, .value = cr4 });
 	leave_block(vcpu, site, false);
 	reg_write(GUEST_CR4, cr4 & ~CR4_PCE);
@@ -335,6 +360,23 @@ struct frame {
 	bool switched; /* the stack has been switched: sp and ss are from the frame */
 };
 
+static bool read_real_frame(struct frame *frame)
+{
+	uint64_t sp = reg_read(GUEST_SP);
+	uint16_t words[3];
+
+	if (!guest_read((reg_read(GUEST_SS) << 4) + (sp & UINT16_MAX), words, sizeof(words)))
+		return false;
+	*frame = (struct frame){ GUINT16_FROM_LE(words[0]),
+				 GUINT16_FROM_LE(words[1]),
+				 GUINT16_FROM_LE(words[2]) |
+					 (reg_read(GUEST_FLAGS) & ~(uint64_t)UINT16_MAX),
+				 (sp & ~(uint64_t)UINT16_MAX) | ((sp + 6) & UINT16_MAX),
+				 0,
+				 false };
+	return true;
+}
+
 static bool read_frame(struct frame *frame)
 {
 	uint64_t sp = reg_read(GUEST_SP);
@@ -351,7 +393,9 @@ static bool read_frame(struct frame *frame)
 	}
 	uint32_t words[5];
 
-	if (!(reg_read(GUEST_CR0) & CR0_PE) || !guest_read(sp, words, 12))
+	if (!(reg_read(GUEST_CR0) & CR0_PE))
+		return read_real_frame(frame);
+	if (!guest_read(sp, words, 12))
 		return false;
 	*frame = (struct frame){ GUINT32_FROM_LE(words[0]),
 				 GUINT32_FROM_LE(words[1]),
@@ -431,6 +475,8 @@ static void redirect(struct vcpu *vcpu)
 void access_raised(struct vcpu *vcpu)
 {
 	vcpu->raised = true;
+	if (vcpu_score(vcpu)->block || vcpu_score(vcpu)->alone)
+		vcpu->raised_at = level_now();
 	apply_fixup(vcpu);
 	if (vcpu->detour.from)
 		redirect(vcpu);
@@ -447,12 +493,34 @@ static bool is_fetch_fault(uint64_t ip)
 	       GUINT64_FROM_LE(words[1]) == ip && (GUINT64_FROM_LE(words[0]) & PF_FETCH);
 }
 
-/* Mappings share translations, so the address in its page tells the instruction. */
+/* INT n has retired where its handler returns behind it; the other one is its own #GP. */
+static bool is_trap(uint64_t from, unsigned int length)
+{
+	struct frame frame;
+	uint64_t base;
+
+	if (!read_frame(&frame))
+		return false;
+	base = from + length - frame.ip;
+	if (!(reg_read(GUEST_CR0) & CR0_PE) || frame.flags & FLAGS_VM)
+		return base == (frame.cs & UINT16_MAX) << 4;
+	/* A segment's base is not known; a frame with an error code has something else for flags.
+	 */
+	return base == 0 ||
+	       (base <= UINT32_MAX && base % 16 == 0 && (frame.flags & FLAGS_FIXED) == FLAGS_ONE);
+}
+
+/*
+ * Mappings share translations, so the address in its page tells the instruction.
+ * Code that counts may be left behind for code of the other level that does not.
+ */
 static bool uncount_from(struct vcpu *vcpu, const struct block *block, uint64_t from)
 {
-	for (unsigned int i = 0; block && i < block->count; i++)
+	if (!block || block->level != vcpu->raised_at)
+		return false;
+	for (unsigned int i = 0; i < block->count; i++)
 		if ((block->vaddr + block->insn[i].offset) % PAGE == from % PAGE) {
-			source_correct(vcpu, block, i);
+			source_correct(vcpu, block, i + is_trap(from, block->insn[i].length));
 			return true;
 		}
 	return false;
@@ -465,9 +533,9 @@ static void correct_cut_block(struct vcpu *vcpu, uint64_t from)
 	const struct block *block = as_block(score->block);
 	const struct block *alone = as_block(score->alone);
 
+	vcpu_leave_block(vcpu);
 	if ((!block && !alone) || is_fetch_fault(from))
 		return;
-	vcpu_leave_block(vcpu);
 	if (!uncount_from(vcpu, alone, from))
 		uncount_from(vcpu, block, from);
 }
@@ -481,6 +549,27 @@ static void abandon_detour(struct vcpu *vcpu, uint64_t from)
 	if (from == vcpu->detour.at + code_base())
 		guest_write(reg_read(GUEST_SP), &ip, wide ? 8 : 4);
 	vcpu->detour.from = 0;
+}
+
+static bool is_user(const struct frame *frame)
+{
+	if (frame->flags & FLAGS_VM)
+		return true;
+	return reg_read(GUEST_CR0) & CR0_PE && frame->cs & 3;
+}
+
+static void interrupted(struct vcpu *vcpu, uint64_t from)
+{
+	const struct block *block = as_block(vcpu_score(vcpu)->block);
+	struct frame frame;
+
+	if (block && block->repeats) {
+		bool user = read_frame(&frame) && is_user(&frame);
+
+		rerun_interrupted(vcpu, user ? LEVEL_USER : LEVEL_KERNEL, from);
+	}
+	vcpu_leave_block(vcpu);
+	source_count(vcpu, CLASS_INTERRUPT, LEVEL_KERNEL); /* received where its handler begins */
 }
 
 /* The vCPU is at the start of the handler of an exception or interrupt. */
@@ -501,8 +590,7 @@ void access_delivered(struct vcpu *vcpu, uint64_t from, uint64_t to)
 	if (exception)
 		correct_cut_block(vcpu, from);
 	else
-		source_count(vcpu, CLASS_INTERRUPT,
-			     LEVEL_KERNEL); /* received where its handler begins */
+		interrupted(vcpu, from);
 }
 
 static _Atomic uint64_t *statistic_of(enum insn_kind kind)

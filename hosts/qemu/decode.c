@@ -5,6 +5,8 @@
 #include "decode.h"
 #include "events.h"
 #include <Zydis/Zydis.h>
+#include <glib.h>
+#include <string.h>
 
 _Static_assert(CLASS_INTERRUPT <= 8, "the classes that code has fit in insn_facts.classes");
 
@@ -48,6 +50,58 @@ enum insn_kind decode_kind(const uint8_t *bytes, size_t length)
 		return INSN_CPUID;
 	}
 	return INSN_OTHER;
+}
+
+bool decode_repeats(const uint8_t *bytes, size_t length)
+{
+	bool repeats = false;
+	size_t at = 0;
+
+	for (; at < length && is_legacy_prefix(bytes[at]); at++)
+		repeats = repeats || bytes[at] == 0xf2 || bytes[at] == 0xf3;
+	if (length - at == 2 && (bytes[at] & 0xf0) == 0x40)
+		at++;
+	if (!repeats || length - at != 1)
+		return false;
+	switch (bytes[at]) {
+	case 0x6c: /* INS */
+	case 0x6d:
+	case 0x6e: /* OUTS */
+	case 0x6f:
+	case 0xa4: /* MOVS */
+	case 0xa5:
+	case 0xa6: /* CMPS */
+	case 0xa7:
+	case 0xaa: /* STOS */
+	case 0xab:
+	case 0xac: /* LODS */
+	case 0xad:
+	case 0xae: /* SCAS */
+	case 0xaf:
+		return true;
+	}
+	return false;
+}
+
+bool decode_target(const uint8_t *bytes, size_t length, int64_t *offset)
+{
+	size_t at = 0;
+	int32_t wide;
+
+	while (at < length && is_legacy_prefix(bytes[at]))
+		at++;
+	if (length - at == 2 &&
+	    ((bytes[at] & 0xf0) == 0x70 || (bytes[at] & 0xfc) == 0xe0 || bytes[at] == 0xeb)) {
+		*offset = (int64_t)length + (int8_t)bytes[at + 1];
+		return true;
+	}
+	if (length - at == 6 && bytes[at] == 0x0f && (bytes[at + 1] & 0xf0) == 0x80)
+		at++;
+	else if (length - at != 5 || (bytes[at] & 0xfe) != 0xe8)
+		return false;
+	memcpy(&wide, bytes + at + 1, sizeof(wide));
+	*offset = (int64_t)length + (int32_t)GINT32_FROM_LE(wide);
+	return true;
 }
 
 static unsigned int bit(enum event_class class)
@@ -166,9 +220,10 @@ bool decode_facts(const uint8_t *bytes, size_t length, enum code_size size,
 		insn.mnemonic == ZYDIS_MNEMONIC_WBINVD || insn.mnemonic == ZYDIS_MNEMONIC_INVD;
 	facts->repeats = insn.attributes &
 			 (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE);
-	facts->writes_flags =
-		insn.cpu_flags && ((insn.cpu_flags->modified | insn.cpu_flags->set_0 |
-				    insn.cpu_flags->set_1 | insn.cpu_flags->undefined) &
-				   flags);
+	/* Reading them is use, too: TCG works them out, and does not store that it has. */
+	facts->uses_flags = insn.cpu_flags && ((insn.cpu_flags->tested | insn.cpu_flags->modified |
+						insn.cpu_flags->set_0 | insn.cpu_flags->set_1 |
+						insn.cpu_flags->undefined) &
+					       flags);
 	return true;
 }

@@ -24,15 +24,24 @@ enum insn_flow {
 };
 
 struct insn_facts {
-	uint8_t classes;   /* bit 1 << enum event_class */
-	bool writes_flags; /* any of CF, PF, AF, ZF, SF, OF */
-	bool repeats;      /* by a REP prefix */
+	uint8_t classes; /* bit 1 << enum event_class */
+	bool uses_flags; /* reads or writes any of CF, PF, AF, ZF, SF, OF */
+	bool repeats;    /* by a REP prefix */
 	bool empties_caches;
 	enum insn_flow flow;
 };
 
 /* Which of the served instructions this is, if any; needs no code size. */
 enum insn_kind decode_kind(const uint8_t *bytes, size_t length);
+
+/* Is this a string instruction that a prefix repeats? Needs no code size. */
+bool decode_repeats(const uint8_t *bytes, size_t length);
+
+/*
+ * Where a direct near branch goes, from its own address. False for any other
+ * instruction; needs no code size.
+ */
+bool decode_target(const uint8_t *bytes, size_t length, int64_t *offset);
 
 /* False if the bytes are not one instruction of this length at this code size. */
 bool decode_facts(const uint8_t *bytes, size_t length, enum code_size size,

@@ -11,8 +11,11 @@
 #include "models.h"
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 PLUGIN_EXPORT int qemu_plugin_version = PLUGIN_ABI_VERSION;
 
@@ -25,6 +28,7 @@ struct qemu_plugin_scoreboard *scoreboard;
 static qemu_plugin_id_t plugin_id;
 static struct vpmu_config config;
 static struct vcpu *_Atomic vcpus[VCPUS_MAX];
+static _Atomic unsigned int vcpus_end; /* behind the last; those that are plugged in leave gaps */
 
 static unsigned int pmu_version = 4;
 static const char *trace_path;
@@ -74,6 +78,24 @@ void report(const char *format, ...)
 	g_free(line);
 }
 
+/*
+ * Where one thread runs all vCPUs (-icount, thread=single) QEMU's code for one vCPU adds to the
+ * scoreboard of the one that it was translated for, and others run it, too.
+ */
+static void need_own_thread(unsigned int index)
+{
+	static GThread *first;
+
+	if (index == 0)
+		first = g_thread_self();
+	if (index == 0 || g_thread_self() != first)
+		return;
+	fputs("vpmu plugin: QEMU runs several vCPUs in one thread (-icount, thread=single) and "
+	      "cannot keep their counts apart: use -smp 1\n",
+	      stderr);
+	_exit(EXIT_FAILURE);
+}
+
 static void vcpu_init(unsigned int index, void *unused)
 {
 	struct vcpu *vcpu;
@@ -83,6 +105,7 @@ static void vcpu_init(unsigned int index, void *unused)
 	g_assert(index < VCPUS_MAX);
 	if (vcpus[index])
 		return;
+	need_own_thread(index);
 	registers_init();
 	vcpu = g_new0(struct vcpu, 1);
 	vcpu->index = index;
@@ -91,12 +114,18 @@ static void vcpu_init(unsigned int index, void *unused)
 	g_assert(error == VPMU_OK);
 	models_start_vcpu(vcpu);
 	vcpus[index] = vcpu;
+	for (unsigned int end = vcpus_end; end <= index;)
+		if (atomic_compare_exchange_weak(&vcpus_end, &end, index + 1))
+			break;
 }
 
 void vcpus_each(void (*function)(struct vcpu *vcpu))
 {
-	for (unsigned int i = 0; i < VCPUS_MAX && vcpus[i]; i++)
-		function(vcpus[i]);
+	unsigned int end = vcpus_end;
+
+	for (unsigned int i = 0; i < end; i++)
+		if (vcpus[i])
+			function(vcpus[i]);
 }
 
 static void reset_one(struct vcpu *vcpu)
@@ -112,6 +141,14 @@ static void reset_one(struct vcpu *vcpu)
 void vcpus_reset(void)
 {
 	vcpus_each(reset_one);
+}
+
+/* Unplugged: what it counted is given up, and one plugged in again finds RESET's state. */
+static void vcpu_exit(unsigned int index, void *unused)
+{
+	(void)unused;
+	if (vcpus[index])
+		reset_one(vcpus[index]);
 }
 
 static void vcpu_idle(unsigned int index, void *unused)
@@ -139,9 +176,9 @@ static void flushed(void *unused)
 {
 	(void)unused;
 	vcpus_each(models_keep_branch);
+	vcpus_each(rerun_keep);
 	translate_forget();
 	hooks_flushed();
-	vcpus_each(vcpu_leave_block);
 }
 
 /* Also where a QEMU goes into the background: the process that stays behind has no vCPU. */
@@ -162,6 +199,7 @@ static void at_exit(void *unused)
 static void register_callbacks(void)
 {
 	qemu_plugin_register_vcpu_init_cb(plugin_id, vcpu_init, NULL);
+	qemu_plugin_register_vcpu_exit_cb(plugin_id, vcpu_exit, NULL);
 	qemu_plugin_register_vcpu_idle_cb(plugin_id, vcpu_idle, NULL);
 	qemu_plugin_register_vcpu_discon_cb(plugin_id, QEMU_PLUGIN_DISCON_ALL, vcpu_discontinuity,
 					    NULL);
@@ -266,6 +304,24 @@ static int parse_argument(const char *argument)
 		      argument);
 }
 
+/* A plugin is not told. Where it cannot be found out it may be so. */
+static bool may_be_icount(void)
+{
+	char *words;
+	gsize size;
+	bool found = false;
+
+	if (!g_file_get_contents("/proc/self/cmdline", &words, &size, NULL))
+		return true;
+	for (const char *word = words; word < words + size; word += strlen(word) + 1) {
+		const char *name = word + strspn(word, "-");
+
+		found |= name != word && (!strcmp(name, "icount") || !strcmp(name, "readconfig"));
+	}
+	g_free(words);
+	return found;
+}
+
 int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv)
 {
 	if (info->version.cur < PLUGIN_ABI_VERSION || info->version.min > PLUGIN_ABI_VERSION)
@@ -287,8 +343,10 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 	qemu_plugin_register_atexit_cb(id, at_exit, NULL);
 	if (config.version == 0)
 		return 0;
-	scoreboard = qemu_plugin_scoreboard_new(sizeof(struct score));
+	scoreboard = qemu_plugin_scoreboard_new(SCORE_SIZE);
 	hooks_init();
+	if (may_be_icount())
+		translate_expect_cuts();
 	register_callbacks();
 	return 0;
 }

@@ -43,27 +43,39 @@ static inline unsigned int entry_of(enum event_class class, enum level level)
 /* A total is kept so that reaching this value is reaching the nearest alarm. */
 #define THRESHOLD (UINT64_C(1) << 63)
 
+/* Which blocks look at the threshold of an entry: all, or those that may close a loop. */
+enum look { LOOK_BLOCK, LOOK_LOOP, LOOK_COUNT };
+
 /* What translated code writes for a vCPU. */
 struct score {
 	uint64_t raw[ENTRY_COUNT]; /* total + bias of the entry */
 	uint64_t block;            /* struct block that started last; 0: none */
 	uint64_t alone;            /* the same, of one that may be a re-run (rerun.c) */
+	uint64_t ended;            /* has the block that started last ended? If it comes_back. */
 	uint64_t held;             /* something waits for the next hook */
 	uint64_t branch;           /* struct branch whose outcome is not known yet; 0: none */
 	uint64_t fetched;          /* the line of code fetched last (models.c) */
 };
 
+/* With a power of two, code that several vCPUs run finds its vCPU's by a shift. */
+#define SCORE_SIZE 512
+_Static_assert(sizeof(struct score) <= SCORE_SIZE, "a score fits");
+
 /* An instruction of a counted block, as the corrections need it. */
 struct block_insn {
 	uint16_t offset; /* of its address from the block's */
 	uint8_t classes; /* bit 1 << enum event_class; CLASS_INTERRUPT never */
+	uint8_t length;
 };
 
-/* A counted block. Lives until QEMU throws its translations away. */
+/* A counted block. Lives until QEMU throws its translations away; see rerun_keep(). */
 struct block {
 	uint64_t vaddr;   /* where it was translated: another mapping may run it elsewhere */
 	const char *code; /* where QEMU has its bytes: the same for all mappings */
 	uint64_t entries; /* which totals it adds to: bit per entry */
+	enum level level;
+	bool comes_back; /* it may jump into itself, and QEMU may then cut it short */
+	bool repeats;    /* its last instruction is a REP, which may be entered again (rerun.c) */
 	uint16_t count;
 	struct block_insn insn[];
 };
@@ -173,9 +185,11 @@ struct vcpu {
 	bool undo_raised; /* the next exception that is delivered is the newest's */
 	struct lapic lapic;
 	struct models *models; /* NULL: none are asked for */
-	bool raised;           /* an exception has been raised and not delivered yet */
+	bool raised;           /* an exception has been raised and not delivered yet ... */
+	enum level raised_at;  /* ... by code of this level */
 	struct detour detour;
-	int64_t last_use; /* monotonic time of the last PMU access, in microseconds */
+	int64_t last_use;       /* monotonic time of the last PMU access, in microseconds */
+	struct block *repeated; /* a REP whose translation is gone (rerun.c) */
 };
 
 struct statistics {
@@ -207,15 +221,23 @@ bool physical_write32(uint64_t address, uint32_t value);
 extern const struct vpmu_source_ops source_ops;
 void source_set_cpi(struct cpi cpi);
 void source_correct(struct vcpu *vcpu, const struct block *block, unsigned int done);
+void source_add(struct vcpu *vcpu, const struct block *block);
 void source_alarm_reached(struct vcpu *vcpu, unsigned int entry);
 void source_count(struct vcpu *vcpu, enum event_class class, enum level level);
 uint64_t source_entries(void);
 uint64_t source_installed(void);
+uint64_t source_looked_at(enum look look);
+uint64_t source_folded(void);
+void source_look_ahead(struct vcpu *vcpu);
 void source_note_installed(void);
 void source_forget_recent(void);
 
 /* rerun.c */
 void rerun_accessed(unsigned int vcpu_index, uint32_t info, uint64_t vaddr, void *block);
+void rerun_lone(unsigned int vcpu_index, void *block);
+void rerun_repeated(unsigned int vcpu_index, void *block);
+void rerun_interrupted(struct vcpu *vcpu, enum level level, uint64_t from);
+void rerun_keep(struct vcpu *vcpu);
 
 /* record.c: the guest's accesses and PMIs to a file, if there is one */
 bool record_start(const char *path, const struct vpmu_config *config);
@@ -249,6 +271,8 @@ bool hooks_wanted(uint64_t vaddr);
 
 /* translate.c */
 void translate(struct qemu_plugin_tb *tb, void *unused);
+enum level level_now(void);
+void translate_expect_cuts(void);
 void *translate_keep(void *memory); /* until QEMU throws its translations away */
 void translate_forget(void);
 

@@ -9,6 +9,14 @@
  * such a re-run: by itself it would have been followed by more, as it was
  * there. What the block before has counted from there on is taken off. The
  * re-run after a device access counts nothing but has its memory callbacks.
+ *
+ * Under -icount QEMU cuts blocks short, and then a lone instruction may also be
+ * one that the block before it has jumped to: such blocks say that they have ended.
+ *
+ * A REP is entered again after some iterations (of one under -icount), and after
+ * an interrupt between two of them. It counts once, when it has come to its end: it
+ * is counted where it is entered, not when the block before it is the same REP,
+ * and taken off when an exception or interrupt comes before its end.
  */
 #include "plugin.h"
 
@@ -34,8 +42,75 @@ void rerun_accessed(unsigned int vcpu_index, uint32_t info, uint64_t vaddr, void
 
 	(void)info;
 	(void)vaddr;
-	if (before && before != lone && find(before, lone->code, &index))
+	if (before && before != lone && !(before->comes_back && score->ended) &&
+	    find(before, lone->code, &index))
 		source_correct(vcpu, before, counted ? index : index + 1);
 	score->block = counted || before == lone ? (uint64_t)(uintptr_t)lone : 0;
 	score->alone = 0;
+}
+
+/*
+ * A lone instruction starts and the one before it has not made its access: if
+ * it is the same in another translation, that one was left at its access.
+ */
+void rerun_lone(unsigned int vcpu_index, void *userdata)
+{
+	struct vcpu *vcpu = vcpu_get(vcpu_index);
+	const struct block *lone = userdata;
+	const struct block *before = (const struct block *)(uintptr_t)vcpu_score(vcpu)->alone;
+
+	if (before != lone && before->code == lone->code)
+		source_correct(vcpu, before, 0);
+}
+
+static const struct block_insn *last_of(const struct block *block)
+{
+	return &block->insn[block->count - 1];
+}
+
+/* A REP starts that the block before it was not. */
+void rerun_repeated(unsigned int vcpu_index, void *userdata)
+{
+	struct vcpu *vcpu = vcpu_get(vcpu_index);
+	const struct block *block = userdata;
+	const struct block *before = (const struct block *)(uintptr_t)vcpu_score(vcpu)->block;
+
+	if (before && before->repeats && before->code + last_of(before)->offset == block->code)
+		return;
+	source_add(vcpu, block);
+}
+
+/* The block before the interrupt has run to its end, but perhaps not its REP. */
+void rerun_interrupted(struct vcpu *vcpu, enum level level, uint64_t from)
+{
+	const struct block *block = (const struct block *)(uintptr_t)vcpu_score(vcpu)->block;
+
+	if (block && block->repeats && block->level == level &&
+	    (block->vaddr + last_of(block)->offset) % PAGE == from % PAGE)
+		source_correct(vcpu, block, block->count - 1u);
+}
+
+/* The translations go: a REP that may be under way is all that is needed of its block. */
+void rerun_keep(struct vcpu *vcpu)
+{
+	struct score *score = vcpu_score(vcpu);
+	const struct block *block = (const struct block *)(uintptr_t)score->block;
+	struct block_insn last;
+
+	if (block && block == vcpu->repeated)
+		return;
+	vcpu_leave_block(vcpu);
+	if (!block || !block->repeats)
+		return;
+	last = *last_of(block);
+	if (!vcpu->repeated)
+		vcpu->repeated = g_malloc(sizeof(struct block) + sizeof(struct block_insn));
+	*vcpu->repeated = (struct block){ .vaddr = block->vaddr + last.offset,
+					  .code = block->code + last.offset,
+					  .entries = block->entries,
+					  .level = block->level,
+					  .repeats = true,
+					  .count = 1 };
+	vcpu->repeated->insn[0] = (struct block_insn){ .classes = last.classes };
+	score->block = (uint64_t)(uintptr_t)vcpu->repeated;
 }

@@ -15,6 +15,7 @@ void service(struct vcpu *vcpu)
 
 void service_idle(struct vcpu *vcpu)
 {
+	source_look_ahead(vcpu);
 	if (!source_installed() || vpmu_active(&vcpu->pmu) ||
 	    g_get_monotonic_time() - vcpu->last_use < UNUSED_US)
 		return;

@@ -15,6 +15,19 @@ static _Atomic unsigned int users[ENTRY_COUNT];
 static _Atomic int64_t left_at[ENTRY_COUNT]; /* when the last user left; 0: long ago */
 static _Atomic uint64_t installed;
 
+/*
+ * Looking at an entry's threshold costs a block as much as adding to it, and is done
+ * where an alarm asks for it. Guests give every counter one: of a counter that only
+ * counts it is the counter's whole width away, and nothing looks for it before it
+ * is nearer. A watchdog's, seconds away, is looked for once in each turn of a loop.
+ */
+#define NEARER UINT64_C(0x80000000)
+#define NEAR   (UINT64_C(1) << 40)
+
+/* Entries looked at in each block, or in each loop; and when they were last asked for. */
+static _Atomic uint64_t looked_at[LOOK_COUNT];
+static _Atomic int64_t asked_at[LOOK_COUNT][ENTRY_COUNT];
+
 _Static_assert(ENTRY_COUNT <= 64, "a bit per entry");
 
 void source_set_cpi(struct cpi cpi)
@@ -112,9 +125,32 @@ static unsigned int leading_entry(const struct formula *f)
 	return entry_of(f->complement ? CLASS_INSTRUCTION : f->class, f->level);
 }
 
+/*
+ * Every conditional branch is a branch. Where both are counted, one that is conditional
+ * is only added to its own entry, which is then a part of the entry of all branches:
+ * "folded", unless a threshold is to stand for the whole.
+ */
+static _Atomic uint64_t folded;
+
+static unsigned int part_of(unsigned int entry)
+{
+	return entry_of(CLASS_CONDITIONAL, (enum level)(entry % LEVEL_COUNT));
+}
+
+static uint64_t own_total(const struct vcpu *vcpu, unsigned int entry)
+{
+	return vcpu_score(vcpu)->raw[entry] - vcpu->bias[entry];
+}
+
+/* What another entry has of this one's total. */
+static uint64_t folded_total(const struct vcpu *vcpu, unsigned int entry)
+{
+	return folded >> entry & 1 ? own_total(vcpu, part_of(entry)) : 0;
+}
+
 static uint64_t entry_total(const struct vcpu *vcpu, unsigned int entry)
 {
-	uint64_t total = vcpu_score(vcpu)->raw[entry] - vcpu->bias[entry];
+	uint64_t total = own_total(vcpu, entry) + folded_total(vcpu, entry);
 	unsigned int class = entry / LEVEL_COUNT;
 	unsigned int level = entry % LEVEL_COUNT;
 
@@ -158,6 +194,33 @@ static bool waits_for(const struct slot *slot, unsigned int entry)
 	       leading_entry(&slot->formula) == entry;
 }
 
+static enum look look_wanted(const struct vcpu *vcpu, unsigned int entry)
+{
+	uint64_t reached = vcpu_score(vcpu)->raw[entry] + folded_total(vcpu, entry);
+
+	if (reached < THRESHOLD - NEAR)
+		return LOOK_COUNT;
+	return reached < THRESHOLD - NEARER ? LOOK_LOOP : LOOK_BLOCK;
+}
+
+static bool is_looked_at(unsigned int entry, enum look look)
+{
+	if (look == LOOK_COUNT || looked_at[LOOK_BLOCK] >> entry & 1)
+		return true;
+	return look == LOOK_LOOP && (looked_at[LOOK_LOOP] >> entry & 1);
+}
+
+/* Have blocks look at the entry's threshold as often as its alarm asks for. */
+static void look_at(struct vcpu *vcpu, unsigned int entry)
+{
+	enum look look = look_wanted(vcpu, entry);
+
+	if (look != LOOK_COUNT)
+		asked_at[look][entry] = vcpu->last_use;
+	if (!is_looked_at(entry, look))
+		plugin_retranslate();
+}
+
 /* Make the entry's threshold the nearest alarm of those that follow it. */
 static void set_threshold(struct vcpu *vcpu, unsigned int entry)
 {
@@ -184,6 +247,7 @@ static void set_threshold(struct vcpu *vcpu, unsigned int entry)
 	total = *raw - vcpu->bias[entry];
 	vcpu->bias[entry] = THRESHOLD - nearest;
 	*raw = total + vcpu->bias[entry];
+	look_at(vcpu, entry);
 }
 
 static void report_uncounted(const struct vpmu_event *event)
@@ -283,22 +347,42 @@ void source_count(struct vcpu *vcpu, enum event_class class, enum level level)
 		service(vcpu);
 }
 
-/* The block ended before instruction number `done`: take off what did not run. */
-void source_correct(struct vcpu *vcpu, const struct block *block, unsigned int done)
+/* Of an instruction that is of the entry's class. */
+static bool adds_to(const struct block *block, unsigned int index, unsigned int entry)
+{
+	bool conditional = block->insn[index].classes >> CLASS_CONDITIONAL & 1;
+
+	return (block->entries >> entry & 1) && !(conditional && (folded >> entry & 1));
+}
+
+/* What the block adds to the totals from instruction number `first` on, n times more. */
+static void adjust(struct vcpu *vcpu, const struct block *block, unsigned int first, uint64_t n)
 {
 	struct score *score = vcpu_score(vcpu);
 
-	for (unsigned int i = done; i < block->count; i++)
+	for (unsigned int i = first; i < block->count; i++)
 		for (unsigned int class = 0; class < CLASS_INTERRUPT; class ++) {
 			if (!(block->insn[i].classes >> class & 1))
 				continue;
 			for (unsigned int level = 0; level < LEVEL_COUNT; level++) {
 				unsigned int e = class * LEVEL_COUNT + level;
 
-				if (block->entries >> e & 1)
-					score->raw[e]--;
+				if (adds_to(block, i, e))
+					score->raw[e] += n;
 			}
 		}
+}
+
+/* The block ended before instruction number `done`: take off what did not run. */
+void source_correct(struct vcpu *vcpu, const struct block *block, unsigned int done)
+{
+	adjust(vcpu, block, done, UINT64_MAX);
+}
+
+/* A block that does not add to the totals by itself. */
+void source_add(struct vcpu *vcpu, const struct block *block)
+{
+	adjust(vcpu, block, 0, 1);
 }
 
 /* The entries that blocks have to add to. */
@@ -321,27 +405,89 @@ uint64_t source_installed(void)
  * Guests with more events than counters take turns with them: what a counter
  * has left a short while ago is wanted again soon, and stays.
  */
-static uint64_t recent_entries(void)
+static uint64_t recent_entries(const _Atomic int64_t *at)
 {
 	int64_t since = g_get_monotonic_time() - UNUSED_US;
 	uint64_t entries = 0;
 
 	for (unsigned int e = 0; e < ENTRY_COUNT; e++)
-		if (left_at[e] > since)
+		if (at[e] > since)
 			entries |= UINT64_C(1) << e;
 	return entries;
+}
+
+static void note_looks(struct vcpu *vcpu)
+{
+	for (unsigned int e = 0; e < ENTRY_COUNT; e++) {
+		enum look look = look_wanted(vcpu, e);
+
+		if (look != LOOK_COUNT)
+			looked_at[look] |= UINT64_C(1) << e;
+	}
+}
+
+uint64_t source_looked_at(enum look look)
+{
+	return looked_at[look];
+}
+
+/* Alarms that were too far away to be looked for come near as time passes. */
+void source_look_ahead(struct vcpu *vcpu)
+{
+	uint64_t entries = installed & ~(looked_at[LOOK_BLOCK] | looked_at[LOOK_LOOP]);
+
+	for (; entries; entries &= entries - 1)
+		look_at(vcpu, (unsigned int)__builtin_ctzll(entries));
+}
+
+uint64_t source_folded(void)
+{
+	return folded;
+}
+
+static uint64_t foldable(void)
+{
+	uint64_t looked = looked_at[LOOK_BLOCK] | looked_at[LOOK_LOOP];
+	uint64_t entries = 0;
+
+	for (enum level level = 0; level < LEVEL_COUNT; level++) {
+		unsigned int whole = entry_of(CLASS_BRANCH, level);
+
+		if ((installed & ~looked) >> whole & installed >> part_of(whole) & 1)
+			entries |= UINT64_C(1) << whole;
+	}
+	return entries;
+}
+
+/* Totals stay what they are when what makes them changes. */
+static void unfold(struct vcpu *vcpu)
+{
+	for (unsigned int e = 0; e < ENTRY_COUNT; e++)
+		vcpu_score(vcpu)->raw[e] += folded_total(vcpu, e);
+}
+
+static void fold(struct vcpu *vcpu)
+{
+	for (unsigned int e = 0; e < ENTRY_COUNT; e++)
+		vcpu_score(vcpu)->raw[e] -= folded_total(vcpu, e);
 }
 
 void source_note_installed(void)
 {
 	uint64_t before = installed;
 
-	installed = source_entries() | recent_entries();
+	installed = source_entries() | recent_entries(left_at);
+	for (enum look look = 0; look < LOOK_COUNT; look++)
+		looked_at[look] = recent_entries(asked_at[look]);
+	vcpus_each(note_looks);
+	vcpus_each(unfold);
+	folded = foldable();
+	vcpus_each(fold);
 	models_installed(before, installed);
 }
 
 void source_forget_recent(void)
 {
 	for (unsigned int e = 0; e < ENTRY_COUNT; e++)
-		left_at[e] = 0;
+		left_at[e] = asked_at[LOOK_BLOCK][e] = asked_at[LOOK_LOOP][e] = 0;
 }

@@ -3,8 +3,10 @@
  * What is put into translated code: callbacks on the instructions that are
  * served, and, while something counts, additions at the start of each block.
  */
+#define _GNU_SOURCE
 #include "models.h"
 #include "plugin.h"
+#include <sys/mman.h>
 
 #define RESET_VECTOR UINT64_C(0xfffffff0)
 #define INSN_MAX     15
@@ -23,10 +25,60 @@ void *translate_keep(void *memory)
 	return memory;
 }
 
+/*
+ * Memory for what translated code has the address of: x86 hosts store a number that
+ * fits in 31 bits in one instruction, others take two. Lives as long.
+ */
+#define LOW_SIZE 0x100000u
+#ifndef MAP_32BIT
+#define MAP_32BIT 0
+#endif
+
+struct low {
+	struct low *next;
+	size_t used;
+};
+
+static struct low *lows;
+
+static struct low *low_new(void)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	struct low *low = mmap(NULL, LOW_SIZE, PROT_READ | PROT_WRITE, flags | MAP_32BIT, -1, 0);
+
+	if (low == MAP_FAILED)
+		low = mmap(NULL, LOW_SIZE, PROT_READ | PROT_WRITE, flags, -1, 0);
+	if (low == MAP_FAILED)
+		g_error("vpmu plugin: no memory for blocks");
+	low->next = lows;
+	low->used = sizeof(*low);
+	return low;
+}
+
+static void *low_allocate(size_t size)
+{
+	void *memory;
+
+	size = (size + 15) & ~(size_t)15;
+	g_mutex_lock(&lock);
+	if (!lows || LOW_SIZE - lows->used < size)
+		lows = low_new();
+	memory = (char *)lows + lows->used;
+	lows->used += size;
+	g_mutex_unlock(&lock);
+	return memory;
+}
+
 void translate_forget(void)
 {
 	g_slist_free_full(held, g_free);
 	held = NULL;
+	while (lows) {
+		struct low *next = lows->next;
+
+		munmap(lows, LOW_SIZE);
+		lows = next;
+	}
 }
 
 /* A block as it is being translated. */
@@ -38,7 +90,7 @@ struct work {
 	struct insn_facts *facts; /* of each instruction; NULL: not decoded */
 };
 
-static enum level current_level(void)
+enum level level_now(void)
 {
 	if (!(reg_read(GUEST_CR0) & CR0_PE))
 		return LEVEL_KERNEL;
@@ -68,7 +120,7 @@ static bool decode_as(struct work *work, enum code_size size)
 /*
  * CS.L and CS.D cannot be read: the code size is the likeliest one at which
  * all lengths agree with QEMU's. Where none does (an instruction that Zydis
- * does not know), each counts as an instruction that may write flags.
+ * does not know), each counts as an instruction that may use flags.
  */
 static void decode_block(struct work *work)
 {
@@ -89,7 +141,7 @@ static void decode_block(struct work *work)
 			return;
 	for (size_t i = 0; i < work->count; i++)
 		work->facts[i] = (struct insn_facts){ .classes = 1u << CLASS_INSTRUCTION,
-						      .writes_flags = true };
+						      .uses_flags = true };
 }
 
 /* Counting instructions alone needs no decoding. */
@@ -104,7 +156,7 @@ static bool clean_before(struct work *work, size_t index)
 		return true;
 	decode_block(work);
 	for (size_t i = 0; i < index; i++)
-		if (work->facts[i].writes_flags)
+		if (work->facts[i].uses_flags)
 			return false;
 	return true;
 }
@@ -189,14 +241,48 @@ static qemu_plugin_u64 score_entry(unsigned int entry)
 				  offsetof(struct score, raw) + entry * sizeof(uint64_t) };
 }
 
-static struct block *describe(const struct work *work)
+static bool repeats(const struct work *work, size_t index)
 {
-	struct block *block = translate_keep(
-		g_malloc(sizeof(struct block) + work->count * sizeof(struct block_insn)));
+	uint8_t bytes[INSN_MAX];
+	size_t length = insn_bytes(qemu_plugin_tb_get_insn(work->tb, index), bytes);
+
+	return decode_repeats(bytes, length);
+}
+
+/* Under -icount QEMU cuts blocks short, to be on time. */
+static bool expects_cuts;
+
+void translate_expect_cuts(void)
+{
+	expects_cuts = true;
+}
+
+/* Can the block's last instruction lead to another one of its own? */
+static bool comes_back(struct work *work)
+{
+	struct qemu_plugin_insn *last = qemu_plugin_tb_get_insn(work->tb, work->count - 1);
+	uint64_t at = qemu_plugin_insn_vaddr(last) - work->vaddr;
+	uint8_t bytes[INSN_MAX];
+	size_t length = insn_bytes(last, bytes);
+	int64_t offset;
+
+	if (decode_target(bytes, length, &offset))
+		return (int64_t)at + offset >= 0 && offset <= 0;
+	decode_block(work);
+	return work->facts[work->count - 1].classes >> CLASS_BRANCH & 1;
+}
+
+static struct block *describe(struct work *work)
+{
+	struct block *block =
+		low_allocate(sizeof(struct block) + work->count * sizeof(struct block_insn));
 
 	*block = (struct block){ .vaddr = work->vaddr,
 				 .code = qemu_plugin_insn_haddr(
 					 qemu_plugin_tb_get_insn(work->tb, 0)),
+				 .level = work->level,
+				 .comes_back = expects_cuts && comes_back(work),
+				 .repeats = repeats(work, work->count - 1),
 				 .count = (uint16_t)work->count };
 	for (size_t i = 0; i < work->count; i++)
 		block->insn[i] = (struct block_insn){
@@ -204,13 +290,23 @@ static struct block *describe(const struct work *work)
 						     qemu_plugin_tb_get_insn(work->tb, i)) -
 					     work->vaddr),
 			.classes = (uint8_t)classes_of(work, i),
+			.length = (uint8_t)qemu_plugin_insn_size(
+				qemu_plugin_tb_get_insn(work->tb, i)),
 		};
 	return block;
+}
+
+/* A REP alone: it may be one that has been counted already. */
+static bool may_be_repeated(const struct work *work, const struct block *block)
+{
+	return work->count == 1 && block->repeats;
 }
 
 static void add_count(struct work *work, struct block *block, unsigned int entry, uint64_t n)
 {
 	block->entries |= UINT64_C(1) << entry;
+	if (may_be_repeated(work, block))
+		return; /* rerun_repeated() adds */
 	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(work->tb, QEMU_PLUGIN_INLINE_ADD_U64,
 							  score_entry(entry), n);
 }
@@ -222,12 +318,48 @@ static void add_alarm(struct work *work, unsigned int entry)
 						  THRESHOLD, (void *)(uintptr_t)entry);
 }
 
+/*
+ * A near branch to a place further on, or not taken: Jcc, JMP, CALL, LOOP, JCXZ with a
+ * displacement, whose sign is in the last byte. Whatever else ends a block may go back.
+ */
+static bool goes_on(const struct work *work)
+{
+	uint8_t bytes[INSN_MAX];
+	size_t length = insn_bytes(qemu_plugin_tb_get_insn(work->tb, work->count - 1), bytes);
+
+	if (length < 2 || bytes[length - 1] & 0x80)
+		return false;
+	if ((bytes[0] & 0xf0) == 0x70 || bytes[0] == 0xe8 || bytes[0] == 0xe9 || bytes[0] == 0xeb)
+		return true;
+	return bytes[0] == 0x0f && (bytes[1] & 0xf0) == 0x80;
+}
+
+static void add_alarms(struct work *work, uint64_t entries)
+{
+	uint64_t looked_at = source_looked_at(LOOK_BLOCK);
+
+	if (!goes_on(work))
+		looked_at |= source_looked_at(LOOK_LOOP);
+	for (entries &= looked_at; entries; entries &= entries - 1)
+		add_alarm(work, (unsigned int)__builtin_ctzll(entries));
+}
+
 static unsigned int occurrences(const struct work *work, unsigned int class)
 {
 	unsigned int n = 0;
 
 	for (size_t i = 0; i < work->count; i++)
 		n += classes_of(work, i) >> class & 1;
+	return n;
+}
+
+/* Branches without those that are added to the entry of conditional ones. */
+static unsigned int added(const struct work *work, unsigned int class, enum level level)
+{
+	unsigned int n = occurrences(work, class);
+
+	if (source_folded() >> entry_of(class, level) & 1)
+		n -= occurrences(work, CLASS_CONDITIONAL);
 	return n;
 }
 
@@ -243,12 +375,26 @@ static bool may_be_rerun(struct work *work)
 	       !(work->facts[0].classes >> CLASS_BRANCH & 1);
 }
 
+static void mark_end(struct work *work)
+{
+	const qemu_plugin_u64 ended = { scoreboard, offsetof(struct score, ended) };
+
+	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(work->tb, QEMU_PLUGIN_INLINE_STORE_U64,
+							  ended, 0);
+	qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(
+		qemu_plugin_tb_get_insn(work->tb, work->count - 1), QEMU_PLUGIN_INLINE_STORE_U64,
+		ended, 1);
+}
+
 static void mark_start(struct work *work, struct block *block)
 {
 	size_t field = offsetof(struct score, block);
 
 	if (may_be_rerun(work)) {
 		field = offsetof(struct score, alone);
+		qemu_plugin_register_vcpu_tb_exec_cond_cb(
+			work->tb, rerun_lone, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_COND_NE,
+			(qemu_plugin_u64){ scoreboard, field }, 0, block);
 		qemu_plugin_register_vcpu_mem_cb(qemu_plugin_tb_get_insn(work->tb, 0),
 						 rerun_accessed, QEMU_PLUGIN_CB_NO_REGS,
 						 QEMU_PLUGIN_MEM_RW, block);
@@ -256,6 +402,16 @@ static void mark_start(struct work *work, struct block *block)
 	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(work->tb, QEMU_PLUGIN_INLINE_STORE_U64,
 							  (qemu_plugin_u64){ scoreboard, field },
 							  (uint64_t)(uintptr_t)block);
+	if (block->comes_back)
+		mark_end(work);
+}
+
+static void check_repeated(struct work *work, struct block *block)
+{
+	qemu_plugin_register_vcpu_tb_exec_cond_cb(
+		work->tb, rerun_repeated, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_COND_NE,
+		(qemu_plugin_u64){ scoreboard, offsetof(struct score, block) },
+		(uint64_t)(uintptr_t)block, block);
 }
 
 /* All additions come before the first alarm, which looks at all totals. */
@@ -263,18 +419,21 @@ static void add_counting(struct work *work, uint64_t entries)
 {
 	struct block *block = describe(work);
 
+	if (may_be_repeated(work, block))
+		check_repeated(work, block);
 	mark_start(work, block);
 	for (unsigned int class = 0; class < CLASS_INTERRUPT; class ++) {
-		unsigned int n = occurrences(work, class);
+		const enum level levels[] = { work->level, LEVEL_ANY };
 
-		if (n && entries >> entry_of(class, work->level) & 1)
-			add_count(work, block, entry_of(class, work->level), n);
-		if (n && entries >> entry_of(class, LEVEL_ANY) & 1)
-			add_count(work, block, entry_of(class, LEVEL_ANY), n);
+		for (unsigned int i = 0; i < 2; i++) {
+			unsigned int entry = entry_of(class, levels[i]);
+			unsigned int n = added(work, class, levels[i]);
+
+			if (n && entries >> entry & 1)
+				add_count(work, block, entry, n);
+		}
 	}
-	for (unsigned int e = 0; e < ENTRY_COUNT; e++)
-		if (block->entries >> e & 1)
-			add_alarm(work, e);
+	add_alarms(work, block->entries);
 }
 
 /*
@@ -310,7 +469,7 @@ void translate(struct qemu_plugin_tb *tb, void *unused)
 	struct work work = { .tb = tb,
 			     .count = qemu_plugin_tb_n_insns(tb),
 			     .vaddr = qemu_plugin_tb_vaddr(tb),
-			     .level = current_level() };
+			     .level = level_now() };
 	uint64_t entries = entries_at(work.level);
 	bool touched = entries != 0;
 

@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include "../copy.h"
+#include "fixed.h"
 #include "wire.h"
 
 #include <dirent.h>
@@ -14,6 +15,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,6 +23,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -28,6 +31,7 @@
 #include <unistd.h>
 
 #define MAX_STRINGS 4096
+#define FIXED_SIZE  (1 << 20) /* of /dev/urandom, where that is a file */
 
 struct job {
 	const char *cwd;
@@ -37,7 +41,8 @@ struct job {
 	size_t group_count;
 	const char *input; /* what stdin and stdout are: perf tells pipes from others */
 	const char *output;
-	bool all; /* bring every new or changed file of cwd out */
+	bool fixed; /* the same random numbers each time */
+	bool all;   /* bring every new or changed file of cwd out */
 	char *argv[MAX_STRINGS + 1];
 	size_t argc;
 	char *envp[MAX_STRINGS + 1];
@@ -169,6 +174,8 @@ static void take_setting(const char *key, char *value)
 		job.input = value;
 	else if (!strcmp(key, "stdout"))
 		job.output = value;
+	else if (!strcmp(key, "fixed"))
+		job.fixed = true;
 	else if (!strcmp(key, "all"))
 		job.all = true;
 	else if (!strcmp(key, "arg"))
@@ -276,6 +283,20 @@ static void open_port(void)
 	}
 }
 
+/* A file each in their place: whoever opens one finds the same. */
+static void fix_devices(void)
+{
+	static const char *const devices[] = { "random", "urandom" };
+	char path[64], device[64];
+
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "/scratch/%s", devices[i]);
+		snprintf(device, sizeof(device), "/new/dev/%s", devices[i]);
+		if (!fixed_write(path, FIXED_SIZE) || mount(path, device, NULL, MS_BIND, NULL))
+			give_up("no fixed %s in the guest: %s", devices[i], strerror(errno));
+	}
+}
+
 static void mount_root(void)
 {
 	mount_or_give_up("root", "/lower", "9p", MS_RDONLY,
@@ -292,6 +313,8 @@ static void mount_root(void)
 	mount("trace", "/new/sys/kernel/tracing", "tracefs", 0, "mode=0755");
 	mount_or_give_up("pts", "/new/dev/pts", "devpts", 0, "ptmxmode=0666");
 	mount_or_give_up("shm", "/new/dev/shm", "tmpfs", 0, "mode=1777");
+	if (job.fixed)
+		fix_devices();
 	symlink("/proc/self/fd", "/new/dev/fd");
 	symlink("/proc/self/fd/0", "/new/dev/stdin");
 	symlink("/proc/self/fd/1", "/new/dev/stdout");
@@ -322,6 +345,78 @@ __attribute__((noreturn)) static void run_job(const int in[2], const int out[2],
 		give_up("cannot take the user's identity in the guest: %s", strerror(errno));
 	execve(job.argv[0], job.argv, job.envp);
 	give_up("%s: %s", job.argv[0], strerror(errno));
+}
+
+/* End as the job did. */
+__attribute__((noreturn)) static void end_as(int status)
+{
+	const struct rlimit none = { 0, 0 };
+
+	if (WIFSIGNALED(status)) {
+		setrlimit(RLIMIT_CORE, &none);
+		signal(WTERMSIG(status), SIG_DFL);
+		raise(WTERMSIG(status));
+	}
+	_exit(WEXITSTATUS(status));
+}
+
+/* Of a process that stays: a pipe has ended when nobody holds its other end. */
+static void close_job_ends(const int in[2], const int out[2], const int err[2])
+{
+	for (int i = 0; i < 2; i++) {
+		close(in[i]);
+		close(out[i]);
+		close(err[i]);
+	}
+}
+
+/* The first process of the job's own numbering: what the kernel starts takes none of its numbers.
+ */
+__attribute__((noreturn)) static void run_numbered_job(const int in[2], const int out[2],
+						       const int err[2], int result)
+{
+	pid_t child, ended;
+	int status;
+
+	mount_or_give_up("proc", "/new/proc", "proc", 0, NULL);
+	child = fork();
+	if (!child) {
+		if (!fixed_enter())
+			give_up("no filter in the guest: %s", strerror(errno));
+		run_job(in, out, err);
+	}
+	close_job_ends(in, out, err);
+	do
+		ended = wait(&status);
+	while (ended > 0 && ended != child);
+	if (ended != child || write(result, &status, sizeof(status)) != sizeof(status))
+		give_up("the job is lost in the guest");
+	_exit(0);
+}
+
+/* The job with what is fixed for it, and the process that serves that. */
+__attribute__((noreturn)) static void run_fixed_job(const int in[2], const int out[2],
+						    const int err[2])
+{
+	int gate[2], result[2], status;
+	char byte;
+	pid_t child;
+
+	if (pipe2(gate, O_CLOEXEC) || pipe2(result, O_CLOEXEC) || unshare(CLONE_NEWPID))
+		give_up("cannot fix anything in the guest: %s", strerror(errno));
+	child = fork();
+	if (!child) {
+		if (read(gate[0], &byte, 1) != 1)
+			give_up("nothing is fixed in the guest");
+		run_numbered_job(in, out, err, result[1]);
+	}
+	close_job_ends(in, out, err);
+	close(result[1]);
+	if (child < 0 || !fixed_serve(child, gate[1], &status))
+		give_up("cannot trace in the guest: %s", strerror(errno));
+	if (read(result[0], &status, sizeof(status)) != sizeof(status))
+		give_up("the job is lost in the guest");
+	end_as(status);
 }
 
 static void close_fd(int *fd)
@@ -452,6 +547,8 @@ static int run(void)
 	child = fork();
 	if (child < 0)
 		give_up("cannot fork in the guest");
+	if (!child && job.fixed)
+		run_fixed_job(in, out, err);
 	if (!child)
 		run_job(in, out, err);
 	close(in[0]);

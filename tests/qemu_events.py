@@ -1,0 +1,314 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What happens to a machine from outside, at random moments of a fixed seed, while
+its guest counts and takes PMIs: pause, reset, reboot, vCPUs that come and go, the
+end. The stock QEMU with the plugin, over QMP.
+
+VPMU_BUILD: the build folder (default: build). VPMU_SEED: another seed.
+"""
+import json
+import os
+import queue
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import tracefile
+from tap import check, finish
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.path.abspath(os.environ.get("VPMU_BUILD", ROOT + "/build"))
+QEMU = os.path.abspath(os.environ.get("VPMU_QEMU_ROOT", ROOT + "/build/qemu"))
+SEED = int(os.environ.get("VPMU_SEED", "20180901"))
+CPU = "Skylake-Server"
+PATIENCE = 20  # seconds for anything at all
+
+
+def command(folder, model, smp, append):
+    plugin = (f"{BUILD}/hosts/qemu/libvpmu-qemu.so,pmu={model},report={folder}/report,"
+              f"trace={folder}/trace")
+    return [QEMU + "/usr/lib64/ld-linux-x86-64.so.2", "--library-path",
+            QEMU + "/usr/lib/x86_64-linux-gnu", QEMU + "/usr/bin/qemu-system-x86_64",
+            "-L", QEMU + "/usr/share/qemu", "-L", QEMU + "/usr/share/seabios",
+            "-kernel", BUILD + "/guest/events.elf", "-append", append,
+            "-cpu", CPU, "-smp", smp, "-m", "64", "-display", "none", "-nodefaults",
+            "-no-user-config", "-serial", "stdio",
+            "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+            "-qmp", f"unix:{folder}/qmp,server=on,wait=off", "-plugin", plugin]
+
+
+class Machine:
+    """A QEMU and its guest; the guest's lines come in a queue."""
+
+    def __init__(self, model="intel-v4", smp="1", append=""):
+        self.folder = tempfile.TemporaryDirectory(prefix="vpmu-events-")
+        name = self.folder.name
+        with open(name + "/errors", "wb") as errors:
+            self.qemu = subprocess.Popen(command(name, model, smp, append),
+                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                         stderr=errors)
+        self.lines = queue.Queue()
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+        self.connect(name + "/qmp")
+
+    def read(self):
+        for line in self.qemu.stdout:
+            self.lines.put(line.decode("utf-8", "replace").strip())
+
+    def connect(self, path):
+        until = time.monotonic() + PATIENCE
+        self.socket = socket.socket(socket.AF_UNIX)
+        while True:
+            try:
+                self.socket.connect(path)
+                break
+            except OSError:
+                if time.monotonic() > until or self.qemu.poll() is not None:
+                    raise
+                time.sleep(0.02)
+        self.socket.settimeout(PATIENCE)
+        self.qmp = self.socket.makefile("rw", encoding="utf-8")
+        self.qmp.readline()
+        self.ask("qmp_capabilities")
+
+    def ask(self, what, **arguments):
+        """The answer; None if QEMU went away over it. Events are passed over."""
+        try:
+            self.qmp.write(json.dumps({"execute": what, "arguments": arguments}) + "\n")
+            self.qmp.flush()
+            for line in self.qmp:
+                answer = json.loads(line)
+                if "return" in answer or "error" in answer:
+                    return answer
+        except OSError:
+            pass
+        return None
+
+    def say(self, letter):
+        self.qemu.stdin.write(letter.encode())
+        self.qemu.stdin.flush()
+
+    def drain(self):
+        while not self.lines.empty():
+            self.lines.get()
+
+    def settle(self):
+        """What the guest said before it was paused has come; False: it goes on saying things."""
+        for _ in range(20):
+            self.drain()
+            time.sleep(0.1)
+            if self.lines.empty():
+                return True
+        return False
+
+    def wait_for(self, pattern):
+        """The next line of the guest that is like this; None: it did not come."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                line = self.lines.get(timeout=max(0, until - time.monotonic()))
+            except queue.Empty:
+                return None
+            if re.fullmatch(pattern, line):
+                return line
+
+    def beats(self):
+        """Does the guest take PMIs, from now on?"""
+        self.drain()
+        return self.wait_for("beat .*") is not None and self.wait_for("beat .*") is not None
+
+    def end(self, wanted, early=False):
+        """What is wrong with how it ended, and with what it leaves; None: nothing.
+
+        Early: perhaps before any vCPU ran, and then there is nothing to report.
+        """
+        try:
+            status = self.qemu.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.qemu.kill()
+            self.qemu.wait()
+            return "QEMU does not end"
+        self.reader.join(PATIENCE)
+        name = self.folder.name
+        with open(name + "/errors", encoding="utf-8", errors="replace") as errors:
+            said = [line for line in errors
+                    if "TCG doesn't support" not in line and "terminating on" not in line]
+        if status != wanted or said:
+            return f"status {status}, {said}"
+        with open(name + "/report", encoding="utf-8") as file:
+            report = file.read().splitlines()
+        if early and not report:
+            return None
+        if len(report) != 1 or not re.fullmatch(r"stats( \w+=\d+)+", report[0]):
+            return f"report {report}"
+        try:
+            self.records = tracefile.load(name + "/trace")[1]
+        except (ValueError, IndexError) as error:
+            return f"trace: {error!r}"
+        return None
+
+    def close(self):
+        if self.qemu.poll() is None:
+            self.qemu.kill()
+            self.qemu.wait()
+        self.socket.close()
+        self.qemu.stdin.close()
+        self.qemu.stdout.close()
+        self.folder.cleanup()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.close()
+
+
+def a_while(chance, most):
+    time.sleep(chance.uniform(0, most))
+
+
+def pause(chance):
+    with Machine() as machine:
+        good = machine.wait_for("cpu 0 good") is not None
+        check("a guest counts from RESET's state, and takes PMIs", good and machine.beats())
+        still = going = True
+        for _ in range(8):
+            a_while(chance, 0.1)
+            machine.ask("stop")
+            still = still and machine.settle()
+            a_while(chance, 0.1)
+            still = still and machine.lines.empty()
+            machine.ask("cont")
+            going = going and machine.beats()
+        check("a guest that is paused at any moment stands still", still)
+        check("and takes PMIs again when it goes on", going)
+        machine.ask("stop")
+        machine.ask("quit")
+        wrong = machine.end(0)
+        check("a guest that is paused can be ended", wrong is None, wrong)
+
+
+def again(machine):
+    """The guest has booted anew: its PMU was in RESET's state, and it takes PMIs."""
+    line = machine.wait_for("cpu 0 .*")
+    return line == "cpu 0 good" and machine.beats()
+
+
+def reset(chance):
+    with Machine() as machine:
+        good = machine.wait_for("cpu 0 good") is not None
+        by_qmp = by_guest = paused = True
+        for _ in range(5):
+            a_while(chance, 0.3)
+            machine.ask("system_reset")
+            by_qmp = by_qmp and again(machine)
+        check("a machine that is reset at any moment counts from zero again", good and by_qmp)
+        for _ in range(3):
+            a_while(chance, 0.3)
+            machine.say("r")
+            by_guest = by_guest and again(machine)
+        check("so does one whose guest reboots it", by_guest)
+        for _ in range(3):
+            a_while(chance, 0.1)
+            machine.ask("stop")
+            machine.drain()
+            machine.ask("system_reset")
+            machine.ask("cont")
+            paused = paused and again(machine)
+        check("so does one that is reset while it is paused", paused)
+        # Resets in a row: each comes before the guest is up.
+        for _ in range(10):
+            machine.ask("system_reset")
+            a_while(chance, 0.05)
+        machine.drain()
+        machine.ask("system_reset")
+        check("so does one that is reset again and again while it boots", again(machine))
+        machine.say("q")
+        wrong = machine.end(1)
+        check("and it ends as its guest says", wrong is None, wrong)
+
+
+def add(machine, socket_id):
+    answer = machine.ask("device_add", driver=CPU + "-x86_64-cpu", id=f"cpu{socket_id}",
+                         **{"socket-id": socket_id, "core-id": 0, "thread-id": 0})
+    return answer is not None and "return" in answer
+
+
+def remove(machine, socket_id):
+    answer = machine.ask("device_del", id=f"cpu{socket_id}")
+    if answer is None or "error" in answer:
+        return False
+    machine.say(str(socket_id))
+    if not machine.wait_for(f"gave {socket_id} back"):
+        return False
+    for _ in range(100):
+        present = machine.ask("query-cpus-fast")["return"]
+        if socket_id not in [cpu["props"]["socket-id"] for cpu in present]:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def hotplug(chance):
+    with Machine(smp="1,sockets=4,maxcpus=4", append="plug=1") as machine:
+        good = machine.wait_for("cpu 0 good") is not None
+        for socket_id in (3, 1):  # not in their order
+            a_while(chance, 0.2)
+            good = good and add(machine, socket_id)
+            line = machine.wait_for(f"cpu {socket_id} .*")
+            check(f"vCPU {socket_id}, plugged in while others count, has a PMU in RESET's state,"
+                  " and takes PMIs", good and line == f"cpu {socket_id} good", line)
+        a_while(chance, 0.2)
+        gone = remove(machine, 1)
+        check("a vCPU is unplugged, and the others take PMIs", gone and machine.beats())
+        a_while(chance, 0.2)
+        line = add(machine, 1) and machine.wait_for("cpu 1 .*")
+        check("plugged in again, it has a PMU in RESET's state", line == "cpu 1 good", line)
+        a_while(chance, 0.2)
+        machine.drain()
+        machine.ask("system_reset")
+        lines = sorted(filter(None, (machine.wait_for("cpu . .*") for _ in range(3))))
+        check("a reset clears the PMU of those that were plugged in, too",
+              lines == ["cpu 0 good", "cpu 1 good", "cpu 3 good"], lines)
+        machine.ask("quit")
+        wrong = machine.end(0)
+        check("and the machine ends", wrong is None, wrong)
+
+
+def ends(chance):
+    ways = {"quit": lambda machine: machine.ask("quit"),
+            "SIGTERM": lambda machine: machine.qemu.send_signal(signal.SIGTERM),
+            "SIGINT": lambda machine: machine.qemu.send_signal(signal.SIGINT)}
+    for name, way in ways.items():
+        wrong = []
+        for i in range(4):
+            smp = chance.choice(["1", "1,sockets=4,maxcpus=4", "4"])
+            with Machine(chance.choice(["intel-v2", "intel-v5"]), smp, "plug=1") as machine:
+                if i:
+                    machine.wait_for("beat .*")
+                a_while(chance, 0.3)
+                way(machine)
+                problem = machine.end(0, early=i == 0)
+                if problem:
+                    wrong.append(f"{smp}: {problem}")
+        check(f"{name} ends a machine at any moment: QEMU's status is 0, report and trace are"
+              " whole", not wrong, *wrong)
+
+
+def main():
+    chance = random.Random(SEED)
+    print(f"# seed {SEED}")
+    for part in pause, reset, hotplug, ends:
+        part(chance)
+    return finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
