@@ -9,7 +9,7 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
 
-from tap import check, finish
+from tap import check, check_refusal, finish
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VPMU = ROOT + "/build/vpmu"
@@ -24,12 +24,7 @@ def vpmu(*words):
 
 
 def refused(sentence, words, *said):
-    """One line on stderr that says all of said, nothing on stdout, exit status 2."""
-    done = vpmu("bench", *words)
-    lines = done.stderr.splitlines()
-    check(sentence, done.returncode == 2 and not done.stdout and len(lines) == 1
-          and lines[0].startswith("vpmu: ") and all(text in lines[0] for text in said),
-          f"exit status {done.returncode}", done.stdout + done.stderr)
+    check_refusal(sentence, vpmu("bench", *words), *said)
 
 
 def refusals(work):

@@ -13,7 +13,7 @@ import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 
-from tap import check, finish
+from tap import check, check_refusal, finish
 
 # VPMU_BUILD: the build folder (default: build).
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -32,12 +32,8 @@ QUICK = ["plain QEMU", "1 event", "2 events", "4 events", *ONLY_LINUX, "1 event 
 
 
 def refused(sentence, words, *said):
-    done = subprocess.run([VPMU, "bench", *words], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=60)
-    lines = done.stderr.splitlines()
-    check(sentence, done.returncode == 2 and not done.stdout and len(lines) == 1
-          and lines[0].startswith("vpmu: ") and all(text in lines[0] for text in said),
-          f"exit status {done.returncode}", done.stdout + done.stderr)
+    check_refusal(sentence, subprocess.run([VPMU, "bench", *words], stdin=subprocess.DEVNULL,
+                                           capture_output=True, text=True, timeout=60), *said)
 
 
 def refusals(work):

@@ -8,21 +8,12 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "registers.h"
 #include "replay.h"
 #include "syscalls.h"
 #include "work.h"
 #include <cmocka.h>
 #include <stdio.h>
-
-enum {
-	PERFEVTSEL0 = 0x186,
-	FIXED_CTR0 = 0x309,
-	FIXED_CTR_CTRL = 0x38d,
-	GLOBAL_STATUS = 0x38e,
-	GLOBAL_CTRL = 0x38f,
-	STATUS_RESET = 0x390,
-	A_PMC0 = 0x4c1,
-};
 
 /* Enabled with a PMI at all levels. */
 #define INSTRUCTIONS UINT64_C(0x5300c0)

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 
-from tap import check, finish
+from tap import check, check_refusal, finish
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VPMU = ROOT + "/build/vpmu"
@@ -32,12 +32,7 @@ def vpmu(*words, path=None, **more):
 
 
 def refused(sentence, words, *said, **more):
-    """One line on stderr that says all of said, nothing on stdout, exit status 2."""
-    done = vpmu(*words, **more)
-    lines = done.stderr.splitlines()
-    check(sentence, done.returncode == 2 and not done.stdout and len(lines) == 1
-          and lines[0].startswith("vpmu: ") and all(text in lines[0] for text in said),
-          f"exit status {done.returncode}", done.stdout + done.stderr)
+    check_refusal(sentence, vpmu(*words, **more), *said)
 
 
 def stand_in(folder, name, version="11.1.0", plugins=True, body="exit 0"):

@@ -180,3 +180,17 @@ void set_now(struct machine *m, uint32_t msr, uint64_t value)
 	set(m, msr, value);
 	assert_false(vpmu_service(&m->pmu));
 }
+
+void start_counting(struct machine *m, uint64_t evtsel, uint64_t value)
+{
+	start_version(m, 3);
+	set_now(m, A_PMC0, value);
+	set_now(m, PERFEVTSEL0, evtsel);
+	calls(m);
+}
+
+bool refuses_all(const struct vpmu_event *event)
+{
+	(void)event;
+	return true;
+}

@@ -6,26 +6,11 @@
 #ifndef TESTS_MACHINE_H
 #define TESTS_MACHINE_H
 
+#include "registers.h"
 #include <vpmu/vpmu.h>
 
 /* Room for every index that GLOBAL_CTRL has a bit for. */
 #define COUNTERS 64
-
-enum {
-	PMC0 = 0xc1,
-	PERFEVTSEL0 = 0x186,
-	MISC_ENABLE = 0x1a0,
-	DEBUGCTL = 0x1d9,
-	FIXED_CTR0 = 0x309,
-	PERF_CAPABILITIES = 0x345,
-	FIXED_CTR_CTRL = 0x38d,
-	GLOBAL_STATUS = 0x38e,
-	GLOBAL_CTRL = 0x38f,
-	STATUS_RESET = 0x390,
-	STATUS_SET = 0x391,
-	GLOBAL_INUSE = 0x392,
-	A_PMC0 = 0x4c1,
-};
 
 /* PERFEVTSEL: enabled at all levels; instructions retired, branches retired, loads (Skylake). */
 #define EVTSEL_INT   (UINT64_C(1) << 20)
@@ -73,6 +58,12 @@ void start_with(struct machine *m, const struct vpmu_config *config,
 void start_machine(struct machine *m, const struct vpmu_config *config);
 /* ... and with the usual configuration and all events. */
 void start_version(struct machine *m, unsigned int version);
+
+/* With version 3, and general counter 0 counting from a value. */
+void start_counting(struct machine *m, uint64_t evtsel, uint64_t value);
+
+/* For source.refuses. */
+bool refuses_all(const struct vpmu_event *event);
 
 /* The event happens n times for a counter; no alarm goes off by itself. */
 void happen(struct machine *m, unsigned int counter, uint64_t n);

@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include "../sources/perf_event/event.h"
 #include "../sources/perf_event/internal.h"
+#include "registers.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -32,15 +33,6 @@
 #include <vpmu/perf_event.h>
 
 #include <cmocka.h>
-
-enum {
-	PMC0 = 0xc1,
-	PERFEVTSEL0 = 0x186,
-	GLOBAL_STATUS = 0x38e,
-	GLOBAL_CTRL = 0x38f,
-	OVF_CTRL = 0x390,
-	A_PMC0 = 0x4c1,
-};
 
 /* PERFEVTSEL: all levels, PMI, enabled; instructions, branches; user level only. */
 #define INSTRUCTIONS UINT64_C(0x5300c0)
@@ -337,7 +329,7 @@ static uint64_t handle_pmi(struct vcpu *v, uint64_t period)
 	for (unsigned int i = 0; i < 4; i++)
 		if (status & (1u << i))
 			set(v, A_PMC0 + i, minus(period));
-	set(v, OVF_CTRL, status);
+	set(v, STATUS_RESET, status);
 	assert_false(set_now(v, GLOBAL_CTRL, 0xf));
 	return status;
 }
@@ -376,7 +368,7 @@ static void warm_up(struct vcpu *v, bool polls)
 		happen(v, 2);
 		is_due(v, polls);
 		set_now(v, GLOBAL_CTRL, 0);
-		set(v, OVF_CTRL, get(v, GLOBAL_STATUS));
+		set(v, STATUS_RESET, get(v, GLOBAL_STATUS));
 		state_of(v, 0);
 		event_id(v, 0);
 		get(v, PMC0);
@@ -718,7 +710,7 @@ static void stale_beside_another(void **state)
 	assert_true(vpmu_service(&v.pmu));
 	assert_int_equal(get(&v, GLOBAL_STATUS), 2);
 	/* Not reloaded: from now on only counter 0 has anything to say. */
-	set(&v, OVF_CTRL, 2);
+	set(&v, STATUS_RESET, 2);
 	before = atomic_load(&v.signals);
 	for (unsigned int i = 3; i <= 30; i++) {
 		happen(&v, 1);
@@ -754,7 +746,7 @@ static void two_at_once(int signal)
 		happen(&v, 1);
 		assert_true(is_due(&v, !signal));
 		assert_int_equal(get(&v, GLOBAL_STATUS), 3);
-		set(&v, OVF_CTRL, 3);
+		set(&v, STATUS_RESET, 3);
 		assert_false(set_now(&v, GLOBAL_CTRL, 0));
 	}
 	/* One for the two of them; stale periods may have sent one more each. */
@@ -1331,7 +1323,7 @@ static void step(struct walk *w, const int cpus[2], bool moves)
 	else if (kind == 57 && moves)
 		move_to(cpus[draw(w, 2)]);
 	if (vpmu_service(&w->v.pmu))
-		set(&w->v, OVF_CTRL, 1);
+		set(&w->v, STATUS_RESET, 1);
 }
 
 static void sibling_agrees(void **state)
@@ -1417,7 +1409,7 @@ static void sample_and_rebind(struct vcpu *v, unsigned int times)
 		vpmu_service(&v->pmu);
 		set(v, GLOBAL_CTRL, 0);
 		set(v, A_PMC0, minus(period));
-		set(v, OVF_CTRL, 1);
+		set(v, STATUS_RESET, 1);
 		vpmu_service(&v->pmu);
 		assert_false(set_now(v, GLOBAL_CTRL, 1));
 		sample_exactly(v, period, 4, false);

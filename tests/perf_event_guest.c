@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "../sources/perf_event/internal.h"
+#include "registers.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -21,15 +22,6 @@
 #include <vpmu/perf_event.h>
 
 #include <cmocka.h>
-
-enum {
-	PMC0 = 0xc1,
-	PERFEVTSEL0 = 0x186,
-	GLOBAL_STATUS = 0x38e,
-	GLOBAL_CTRL = 0x38f,
-	OVF_CTRL = 0x390,
-	A_PMC0 = 0x4c1,
-};
 
 /* PERFEVTSEL: user level, enabled, PMI. */
 #define USER         UINT64_C(0x510000)
@@ -296,7 +288,7 @@ static uint64_t reload(struct vcpu *v, uint64_t period)
 	assert_int_equal(get(v, GLOBAL_STATUS), 1);
 	late = get(v, PMC0);
 	set(v, A_PMC0, minus(period));
-	set(v, OVF_CTRL, 1);
+	set(v, STATUS_RESET, 1);
 	assert_false(set_now(v, GLOBAL_CTRL, 1));
 	return late;
 }

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 
-from tap import check, finish
+from tap import check, check_refusal, finish
 
 # VPMU_BUILD: the build folder (default: build).
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -40,13 +40,9 @@ def check_refusals(folder):
                         (["--as", "kvm-2018", "--source", "memory", one], "kvm-2018"),
                         ([folder + "/missing"], "missing"), ([broken], "broken"),
                         (["/dev/null"], "/dev/null")):
-        done = replay(*words)
-        lines = done.stderr.splitlines()
         named = " ".join(["vpmu", "replay", *words])
         named = named.replace(folder, "...").replace(TRACES + "/", "")
-        check(f"{named} is refused with one line",
-              done.returncode == 2 and len(lines) == 1 and said in lines[0] and not done.stdout,
-              done)
+        check_refusal(f"{named} is refused with one line", replay(*words), said)
 
 
 def check_traces():

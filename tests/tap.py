@@ -18,6 +18,14 @@ def check(sentence, passed, *facts):
     sys.stdout.flush()
 
 
+def check_refusal(sentence, done, *said):
+    """Of a command: one line on stderr that says all of said, nothing on stdout, status 2."""
+    lines = done.stderr.splitlines()
+    check(sentence, done.returncode == 2 and not done.stdout and len(lines) == 1
+          and lines[0].startswith("vpmu: ") and all(text in lines[0] for text in said),
+          f"exit status {done.returncode}", done.stdout + done.stderr)
+
+
 def finish():
     """Print the plan; the script's exit status."""
     print(f"1..{number}")

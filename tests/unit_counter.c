@@ -18,21 +18,6 @@
 #define FREEZE_PERFMON   (UINT64_C(1) << 12)
 #define SAMPLED_BRANCHES (BRANCHES | EVTSEL_INT)
 
-/* A machine whose general counter 0 counts branches from a value, in version 3. */
-static void start_counting(struct machine *m, uint64_t evtsel, uint64_t value)
-{
-	start_version(m, 3);
-	set_now(m, A_PMC0, value);
-	set_now(m, PERFEVTSEL0, evtsel);
-	calls(m);
-}
-
-static bool refuses_all(const struct vpmu_event *event)
-{
-	(void)event;
-	return true;
-}
-
 static bool refuses_branches(const struct vpmu_event *event)
 {
 	return event->id == VPMU_EVENT_BRANCHES;

@@ -31,15 +31,6 @@ static bool anything_counts(const struct machine *m)
 	return false;
 }
 
-/* A machine whose general counter 0 counts from a value, in version 3. */
-static void start_counting(struct machine *m, uint64_t evtsel, uint64_t value)
-{
-	start_version(m, 3);
-	set_now(m, A_PMC0, value);
-	set_now(m, PERFEVTSEL0, evtsel);
-	calls(m);
-}
-
 /* The value of counter 0 after one instruction of each kind. */
 static void check_kinds(uint64_t evtsel, uint64_t user, uint64_t user_branch, uint64_t kernel,
 			uint64_t kernel_branch)
@@ -156,12 +147,6 @@ static void nothing_counts(void **state)
 	assert_true(anything_counts(&m));
 	set_now(&m, GLOBAL_CTRL, 1);
 	assert_false(anything_counts(&m));
-}
-
-static bool refuses_all(const struct vpmu_event *event)
-{
-	(void)event;
-	return true;
 }
 
 static void refused(void **state)

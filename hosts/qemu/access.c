@@ -84,11 +84,6 @@ static uint64_t site_ip(const struct site *site)
 	return page + site->page_offset + site->offset - base;
 }
 
-static const struct block *as_block(uint64_t pointer)
-{
-	return (const struct block *)(uintptr_t)pointer;
-}
-
 /* The block is left behind (retired) or before the site: uncount the rest. */
 static void leave_block(struct vcpu *vcpu, const struct site *site, bool retired)
 {
@@ -566,7 +561,7 @@ static void interrupted(struct vcpu *vcpu, uint64_t from)
 	if (block && block->repeats) {
 		bool user = read_frame(&frame) && is_user(&frame);
 
-		rerun_interrupted(vcpu, user ? LEVEL_USER : LEVEL_KERNEL, from);
+		rerun_interrupted(vcpu, block, user ? LEVEL_USER : LEVEL_KERNEL, from);
 	}
 	vcpu_leave_block(vcpu);
 	source_count(vcpu, CLASS_INTERRUPT, LEVEL_KERNEL); /* received where its handler begins */

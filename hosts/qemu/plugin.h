@@ -80,6 +80,12 @@ struct block {
 	struct block_insn insn[];
 };
 
+/* From a score. */
+static inline const struct block *as_block(uint64_t pointer)
+{
+	return (const struct block *)(uintptr_t)pointer;
+}
+
 /* An instruction that the plugin serves. */
 struct site {
 	enum insn_kind kind;
@@ -236,7 +242,8 @@ void source_forget_recent(void);
 void rerun_accessed(unsigned int vcpu_index, uint32_t info, uint64_t vaddr, void *block);
 void rerun_lone(unsigned int vcpu_index, void *block);
 void rerun_repeated(unsigned int vcpu_index, void *block);
-void rerun_interrupted(struct vcpu *vcpu, enum level level, uint64_t from);
+void rerun_interrupted(struct vcpu *vcpu, const struct block *block, enum level level,
+		       uint64_t from);
 void rerun_keep(struct vcpu *vcpu);
 
 /* record.c: the guest's accesses and PMIs to a file, if there is one */

@@ -36,7 +36,7 @@ void rerun_accessed(unsigned int vcpu_index, uint32_t info, uint64_t vaddr, void
 	struct vcpu *vcpu = vcpu_get(vcpu_index);
 	struct score *score = vcpu_score(vcpu);
 	const struct block *lone = userdata;
-	const struct block *before = (const struct block *)(uintptr_t)score->block;
+	const struct block *before = as_block(score->block);
 	bool counted = score->alone != 0;
 	unsigned int index;
 
@@ -57,7 +57,7 @@ void rerun_lone(unsigned int vcpu_index, void *userdata)
 {
 	struct vcpu *vcpu = vcpu_get(vcpu_index);
 	const struct block *lone = userdata;
-	const struct block *before = (const struct block *)(uintptr_t)vcpu_score(vcpu)->alone;
+	const struct block *before = as_block(vcpu_score(vcpu)->alone);
 
 	if (before != lone && before->code == lone->code)
 		source_correct(vcpu, before, 0);
@@ -73,20 +73,19 @@ void rerun_repeated(unsigned int vcpu_index, void *userdata)
 {
 	struct vcpu *vcpu = vcpu_get(vcpu_index);
 	const struct block *block = userdata;
-	const struct block *before = (const struct block *)(uintptr_t)vcpu_score(vcpu)->block;
+	const struct block *before = as_block(vcpu_score(vcpu)->block);
 
 	if (before && before->repeats && before->code + last_of(before)->offset == block->code)
 		return;
 	source_add(vcpu, block);
 }
 
-/* The block before the interrupt has run to its end, but perhaps not its REP. */
-void rerun_interrupted(struct vcpu *vcpu, enum level level, uint64_t from)
+/* The block before the interrupt ends with a REP; it has run to its end, but perhaps not the REP.
+ */
+void rerun_interrupted(struct vcpu *vcpu, const struct block *block, enum level level,
+		       uint64_t from)
 {
-	const struct block *block = (const struct block *)(uintptr_t)vcpu_score(vcpu)->block;
-
-	if (block && block->repeats && block->level == level &&
-	    (block->vaddr + last_of(block)->offset) % PAGE == from % PAGE)
+	if (block->level == level && (block->vaddr + last_of(block)->offset) % PAGE == from % PAGE)
 		source_correct(vcpu, block, block->count - 1u);
 }
 
@@ -94,7 +93,7 @@ void rerun_interrupted(struct vcpu *vcpu, enum level level, uint64_t from)
 void rerun_keep(struct vcpu *vcpu)
 {
 	struct score *score = vcpu_score(vcpu);
-	const struct block *block = (const struct block *)(uintptr_t)score->block;
+	const struct block *block = as_block(score->block);
 	struct block_insn last;
 
 	if (block && block == vcpu->repeated)

@@ -318,20 +318,14 @@ static void add_alarm(struct work *work, unsigned int entry)
 						  THRESHOLD, (void *)(uintptr_t)entry);
 }
 
-/*
- * A near branch to a place further on, or not taken: Jcc, JMP, CALL, LOOP, JCXZ with a
- * displacement, whose sign is in the last byte. Whatever else ends a block may go back.
- */
+/* Does a direct branch to a place further on end the block? Whatever else does may go back. */
 static bool goes_on(const struct work *work)
 {
 	uint8_t bytes[INSN_MAX];
 	size_t length = insn_bytes(qemu_plugin_tb_get_insn(work->tb, work->count - 1), bytes);
+	int64_t offset;
 
-	if (length < 2 || bytes[length - 1] & 0x80)
-		return false;
-	if ((bytes[0] & 0xf0) == 0x70 || bytes[0] == 0xe8 || bytes[0] == 0xe9 || bytes[0] == 0xeb)
-		return true;
-	return bytes[0] == 0x0f && (bytes[1] & 0xf0) == 0x80;
+	return decode_target(bytes, length, &offset) && offset >= (int64_t)length;
 }
 
 static void add_alarms(struct work *work, uint64_t entries)

@@ -5,21 +5,12 @@
  * after each step, and what the library asks of its source with source.h.
  */
 #include "../model.h"
+#include "../registers.h"
 #include "fuzz.h"
 #include <string.h>
 
 /* Indices are as in GLOBAL_CTRL. */
 #define COUNTERS (VPMU_FIXED + VPMU_MAX_FIXED)
-
-enum {
-	PMC0 = 0xc1,
-	PERFEVTSEL0 = 0x186,
-	FIXED_CTR0 = 0x309,
-	FIXED_CTR_CTRL = 0x38d,
-	GLOBAL_STATUS = 0x38e,
-	GLOBAL_CTRL = 0x38f,
-	STATUS_RESET = 0x390,
-};
 
 #define CTR_FRZ (UINT64_C(1) << 59)
 #define LBR_FRZ (UINT64_C(1) << 58)
