@@ -196,6 +196,29 @@ static void test_continues(void)
 	   "an event that is not advertised counts nothing");
 }
 
+#define VIDEO_MEMORY 0xb8000ul
+
+/* QEMU runs each instruction there alone, and translates it anew each time. */
+static void test_device_code(void)
+{
+	/* Two PUSH, two POP, MOV $3 to ECX, two REP STOSB, RET. */
+	static const uint8_t code[] = { 0x50, 0x50, 0x58, 0x58, 0xb9, 3,    0,
+					0,    0,    0xf3, 0xaa, 0xf3, 0xaa, 0xc3 };
+	volatile uint8_t *to = (volatile uint8_t *)VIDEO_MEMORY;
+
+	if (!option("video", 0))
+		return;
+	for (unsigned int i = 0; i < sizeof(code); i++)
+		to[i] = code[i];
+	pmu_clear();
+	counter_program(0, EVENT_INSTRUCTIONS, SEL_ALL);
+	for (unsigned int run = 0; run < RUNS; run++) {
+		counter_write(0, 0);
+		measure_all((sequence *)VIDEO_MEMORY, data);
+		is(counter_read(0), 9 + AROUND, "code in a device's memory is counted exactly");
+	}
+}
+
 static void test_reads(unsigned int counter, const char *name)
 {
 	struct {
@@ -316,6 +339,7 @@ void test_main(void)
 	test_switches();
 	test_toggle();
 	test_continues();
+	test_device_code();
 	test_reads(0, "a general counter");
 	test_reads(pmu.general - 1, "the last general counter");
 	test_reads(32, "a fixed counter");

@@ -282,6 +282,19 @@ static void test_sampled_reader(void)
 	trap_hook[VECTOR_NMI] = on_pmi;
 }
 
+#define MSR_APIC_BASE    0x1b
+#define APIC_BASE_X2     0x400ul
+#define APIC_BASE_ENABLE 0x800ul
+
+/* There is no way from this mode to the one that these bits make: PMIs come as before. */
+static void test_refused_mode(uint64_t bits, const char *name)
+{
+	uint64_t base = rdmsr(MSR_APIC_BASE) & ~(APIC_BASE_X2 | APIC_BASE_ENABLE);
+
+	ok(!try_wrmsr(MSR_APIC_BASE, base | bits), "%s is a #GP", name);
+	test_sampling(0, LVT_NMI, 1000, "an NMI after it");
+}
+
 static void test_mode(const char *mode)
 {
 	test_masked(mode);
@@ -306,8 +319,10 @@ void test_main(void)
 	test_sampling(1, VECTOR_PMI, 1000, "a vector");
 	test_sampling(32, LVT_NMI, 777, "a fixed counter's NMI");
 	test_sampled_reader();
+	test_refused_mode(APIC_BASE_X2, "x2APIC mode of a local APIC that is off");
 	apic_enable_x2();
 	test_mode("x2APIC");
+	test_refused_mode(APIC_BASE_ENABLE, "xAPIC mode right behind x2APIC mode");
 	test_freeze();
 	test_sampling(0, LVT_NMI, 1000, "an NMI in x2APIC mode");
 	test_sampling(33, VECTOR_PMI, 1001, "a fixed counter's vector in x2APIC mode");

@@ -84,6 +84,30 @@ static void test_init(void)
 	is(of_processor(0).control, pmu_general_mask(), "and leaves other processors alone");
 }
 
+#define RESET_VECTOR 0xfffffff0ul
+
+static void leave_reset_vector(struct frame *frame)
+{
+	uint64_t *stack = (uint64_t *)frame->rsp;
+
+	if (frame->rip != RESET_VECTOR)
+		bail_out("an instruction is invalid that should not be");
+	frame->rip = *stack;
+	frame->rsp += sizeof(*stack);
+}
+
+/* The far jump that is there is no instruction of 64-bit mode. */
+static void test_reset_vector(void)
+{
+	program(NULL);
+	trap_hook[VECTOR_UD] = leave_reset_vector;
+	((void (*)(void))RESET_VECTOR)();
+	trap_hook[VECTOR_UD] = NULL;
+	is(counter_read(0), VALUE,
+	   "code at the reset vector that no RESET has led to is just code");
+	pmu_clear();
+}
+
 static _Noreturn void reset_machine(void)
 {
 	outb(RESET_CONTROL, 0x02);
@@ -109,6 +133,7 @@ void test_main(void)
 	ok(cpus_start(cpus_count), "%u processors start", cpus_count);
 	check_reset(0);
 	test_init();
+	test_reset_vector();
 	program(NULL);
 	survivor->verdicts = verdicts;
 	survivor->magic = MAGIC;

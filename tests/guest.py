@@ -3,8 +3,8 @@
 #
 # Runs the bare-metal guests of build/guest under QEMU with the PMU plugin, for
 # each PMU version, and prints all their verdicts as one TAP stream. Judges
-# nothing itself but whether a guest came to its end and whether QEMU's memory
-# stayed flat.
+# nothing itself but whether a guest came to its end, and of storms whether QEMU's
+# memory stayed flat and the plugin's report has its end.
 #
 # tests/guest.py [GUEST...]     only these guests
 # tests/guest.py intel-v4 ...   only this PMU
@@ -26,10 +26,11 @@ import time
 BUILD = os.path.abspath(os.environ.get("VPMU_BUILD", "build"))
 ROOT = os.path.abspath(os.environ.get("VPMU_QEMU_ROOT", "build/qemu"))
 PLUGIN = os.path.join(BUILD, "hosts/qemu/libvpmu-qemu.so")
+LATE_PLUGIN = os.path.join(BUILD, "hosts/qemu/libvpmu-qemu-late.so")  # tests/late_reset.c
 STORM_SECONDS = int(os.environ.get("VPMU_STORM_SECONDS", "5"))
 SEED = os.environ.get("VPMU_SEED")
 MODELS = ["intel-v2", "intel-v3", "intel-v4", "intel-v5"]
-TIMEOUT = 60
+TIMEOUT = 300  # only what hangs takes longer, however busy the machine is
 
 # How much a QEMU may grow between the second and the last quarter of a storm.
 STORM_GROWTH_KIB = 16 * 1024
@@ -39,7 +40,7 @@ GUESTS = [
     ("ground", ["none", "off"], 4, []),
     ("off", ["off"], 1, []),
     ("registers", MODELS, 1, []),
-    ("counting", MODELS, 1, []),
+    ("counting", MODELS, 1, ["video"]),
     ("transparent", MODELS, 1, []),
     ("transparent", ["intel-v4"], 2, []),
     ("privilege", MODELS, 1, []),
@@ -51,6 +52,7 @@ GUESTS = [
     ("far", ["intel-v4"], 1, []),
     ("smp", ["intel-v2", "intel-v5"], 2, []),
     ("smp", MODELS, 4, []),
+    ("smp", ["intel-v4"], 4, ["late"]),
     ("models", MODELS, 1, ["models"]),
     ("reset", MODELS, 2, ["reboot"]),
     ("storm", ["intel-v2", "intel-v5"], 4, ["storm"]),
@@ -77,6 +79,9 @@ def qemu_command(guest, model, processors, options):
     ]
     if SEED is not None:
         command[-1] += f" seed={SEED}"
+    if "video" in options:
+        command[-1] += " video=1"
+        command += ["-device", "isa-vga"]
     if "reboot" not in options:
         command.append("-no-reboot")
     if "small" in options:  # translations of code that is always new would fill any memory
@@ -105,11 +110,12 @@ class Tap:
 
 
 class Memory(threading.Thread):
-    """Samples a process's resident memory until it ends."""
+    """Samples a QEMU's resident memory from its guest's first word until it ends."""
 
-    def __init__(self, pid):
+    def __init__(self, pid, output):
         super().__init__(daemon=True)
         self.path = f"/proc/{pid}/status"
+        self.output = output
         self.samples = []
 
     def run(self):
@@ -117,11 +123,13 @@ class Memory(threading.Thread):
             try:
                 with open(self.path, encoding="ascii") as status:
                     found = re.search(r"VmRSS:\s+(\d+) kB", status.read())
+                begun = os.fstat(self.output).st_size > 0
             except OSError:
                 return
             if not found:
                 return
-            self.samples.append(int(found.group(1)))
+            if begun:
+                self.samples.append(int(found.group(1)))
             time.sleep(0.1)
 
     def growth(self):
@@ -149,18 +157,32 @@ def pass_on(tap, prefix, output):
     return plan == count and count > 0
 
 
+def plugin_arguments(model, options, report):
+    plugin = LATE_PLUGIN if "late" in options else PLUGIN
+    models = ",models=on" if "models" in options else ""
+    return ["-plugin", f"{plugin},pmu={model},cpi=1,report={report}{models}"]
+
+
+def last_line(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return (file.read().splitlines() or [""])[-1]
+    except OSError:
+        return ""
+
+
 def run_guest(tap, guest, model, processors, options):
     prefix = f"{model} {guest}" + (f" {processors} vCPUs" if processors > 1 else "")
+    prefix += ", new translations late" if "late" in options else ""
     timeout = TIMEOUT + (4 * STORM_SECONDS if "storm" in options else 0)
     command = qemu_command(guest, model, processors, options)
     with tempfile.TemporaryDirectory(prefix="vpmu-guest-") as folder:
+        report = os.path.join(folder, "report")
         if model != "none":
-            report = os.path.join(folder, "report")
-            models = ",models=on" if "models" in options else ""
-            command += ["-plugin", f"{PLUGIN},pmu={model},cpi=1,report={report}{models}"]
+            command += plugin_arguments(model, options, report)
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
-            memory = Memory(qemu.pid)
+            memory = Memory(qemu.pid, out.fileno())
             memory.start()
             try:
                 status = qemu.wait(timeout)
@@ -168,11 +190,12 @@ def run_guest(tap, guest, model, processors, options):
                 qemu.kill()
                 qemu.wait()
                 status = "timeout"
-            memory.join(1)
+            memory.join()
             out.seek(0)
             err.seek(0)
             complete = pass_on(tap, prefix, out.read().decode("utf-8", "replace"))
             errors = err.read().decode("utf-8", "replace")
+        last = last_line(report) if "storm" in options else None
     # isa-debug-exit: QEMU's status is twice the guest's, plus one.
     ended = complete and status in (1, 3)
     tap.verdict(ended, f"{prefix}: the guest comes to its end")
@@ -185,6 +208,8 @@ def run_guest(tap, guest, model, processors, options):
         growth = memory.growth()
         tap.verdict(growth is not None and growth <= STORM_GROWTH_KIB,
                     f"{prefix}: QEMU's memory stays flat")
+        tap.verdict(last.startswith("stats "),
+                    f"{prefix}: however much is reported, statistics end the report")
         tap.comment(f"{prefix}: it grew by {growth} KiB, to {max(memory.samples, default=0)} KiB")
 
 

@@ -51,9 +51,10 @@ enum qemu_plugin_hwaddr_operation_result qemu_plugin_write_memory_hwaddr(uint64_
 	return QEMU_PLUGIN_HWADDR_OPERATION_OK;
 }
 
-void plugin_retranslate(void)
+bool plugin_retranslate(void)
 {
 	retranslated++;
+	return true;
 }
 
 static int set_up(void **unused)

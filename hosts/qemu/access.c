@@ -108,7 +108,7 @@ static void hold(struct vcpu *vcpu)
 static void release(struct vcpu *vcpu)
 {
 	vcpu->fixup = (struct fixup){ .kind = FIXUP_NONE };
-	vcpu_score(vcpu)->held = vcpu->undo_count > 0;
+	vcpu_score(vcpu)->held = vcpu->undo_count > 0 || vcpu->awaits;
 }
 
 /* RESET: what was under way will not come. */
@@ -116,10 +116,12 @@ void access_reset(struct vcpu *vcpu)
 {
 	vcpu->undo_count = 0;
 	vcpu->undo_raised = false;
+	vcpu->awaits = false;
 	release(vcpu);
 	vcpu_leave_block(vcpu);
 	vcpu->at = NULL;
 	vcpu->raised = false;
+	vcpu->lapic_written = 0;
 	vcpu->detour = (struct detour){ .from = 0 };
 }
 
@@ -129,12 +131,17 @@ static void fix_later(struct vcpu *vcpu, struct fixup fixup)
 	hold(vcpu);
 }
 
+static void hook_behind(const struct site *site)
+{
+	hooks_add(site_ip(site) + code_base() + site->length);
+}
+
 /* Behind the instruction, which goes on as QEMU has it. */
 static void fix_behind(struct vcpu *vcpu, const struct site *site, struct fixup fixup)
 {
 	fix_later(vcpu, fixup);
 	if (site->last)
-		hooks_add(site_ip(site) + code_base() + site->length);
+		hook_behind(site);
 }
 
 /* QEMU's RDMSR and WRMSR answer this MSR with #GP(0); ECX is restored after. */
@@ -170,23 +177,68 @@ static void serve_rdmsr(struct vcpu *vcpu, const struct site *site)
 	}
 }
 
+/*
+ * Blocks do not count what this WRMSR has asked for before they are translated anew,
+ * which another vCPU has asked for. WRMSR ends its block: what follows waits.
+ */
+static void await_behind(struct vcpu *vcpu, const struct site *site)
+{
+	vcpu->awaits = true;
+	hold(vcpu);
+	hook_behind(site);
+}
+
+#define AWAIT_US 1000
+
+/*
+ * At the start of a block. All vCPUs stand still for a new translation, and QEMU says
+ * nothing when the moment has come: who waits has to leave its block again and again.
+ */
+static void await(struct vcpu *vcpu)
+{
+	if (plugin_retranslates()) {
+		g_usleep(AWAIT_US);
+		qemu_plugin_set_pc(reg_read(GUEST_IP));
+	}
+	vcpu->awaits = false;
+}
+
+/* QEMU's own registers. Whether it refuses the value is known when the #GP is delivered. */
+static void write_others(struct vcpu *vcpu, const struct site *site, uint32_t msr, uint64_t value)
+{
+	vcpu->lapic_before = vcpu->lapic;
+	if (lapic_wrmsr(vcpu, msr, value))
+		vcpu->lapic_written = site_ip(site) + code_base();
+	models_wrmsr(vcpu, msr, value);
+}
+
+static void take_back_refused(struct vcpu *vcpu, bool exception, uint64_t from)
+{
+	if (exception && vcpu->lapic_written == from)
+		vcpu->lapic = vcpu->lapic_before;
+	vcpu->lapic_written = 0;
+}
+
 static void serve_wrmsr(struct vcpu *vcpu, const struct site *site)
 {
 	uint32_t msr = (uint32_t)reg_read(GUEST_CX);
 	uint64_t value = read_pair();
-	enum vpmu_answer answer = vpmu_wrmsr(&vcpu->pmu, msr, value);
+	enum vpmu_answer answer;
 
+	vcpu->late = false;
+	answer = vpmu_wrmsr(&vcpu->pmu, msr, value);
 	record(vcpu, TRACE_WRMSR, answer, msr, value);
 	switch (answer) {
 	case VPMU_FAULT:
 		fault_msr(vcpu, site);
 		break;
 	case VPMU_NOT_MINE:
-		lapic_wrmsr(vcpu, msr, value);
-		models_wrmsr(vcpu, msr, value);
+		write_others(vcpu, site, msr, value);
 		break;
 	case VPMU_DONE:
 		service(vcpu);
+		if (vcpu->late)
+			await_behind(vcpu, site);
 		break;
 	}
 }
@@ -442,6 +494,8 @@ void access_hook(unsigned int vcpu_index, void *unused)
 	struct vcpu *vcpu = vcpu_get(vcpu_index);
 
 	(void)unused;
+	if (vcpu->awaits)
+		await(vcpu);
 	if (vcpu->undo_count)
 		undo_exception(vcpu);
 	apply_fixup(vcpu);
@@ -573,6 +627,10 @@ void access_delivered(struct vcpu *vcpu, uint64_t from, uint64_t to)
 	bool exception = vcpu->raised;
 
 	vcpu->raised = false;
+	if (vcpu->awaits)
+		hooks_add(to);
+	if (vcpu->lapic_written)
+		take_back_refused(vcpu, exception, from);
 	models_interrupted(vcpu, exception, from);
 	if (vcpu->undo_raised && exception) {
 		vcpu->undo_raised = false;
@@ -613,6 +671,7 @@ void access_serve(unsigned int vcpu_index, void *userdata)
 	apply_fixup(vcpu);
 	++*statistic_of(site->kind);
 	vcpu->detour.from = 0;
+	vcpu->lapic_written = 0;
 	vcpu->at = site;
 	vcpu->at_retired = site->kind == INSN_WRMSR;
 	vcpu->last_use = g_get_monotonic_time();

@@ -42,7 +42,8 @@ static void enter_x2apic(struct vcpu *vcpu)
 	lapic->x2apic = true;
 }
 
-void lapic_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+/* True: one that is followed. If it turns out to be a #GP, the caller takes it back. */
+bool lapic_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	struct lapic *lapic = &vcpu->lapic;
 
@@ -55,7 +56,7 @@ void lapic_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 			lapic_reset(vcpu);
 	}
 	if (!lapic->x2apic)
-		return;
+		return msr == MSR_APIC_BASE;
 	if (msr == MSR_X2APIC_LVTPC)
 		lapic->lvtpc = (uint32_t)value | (lapic->enabled ? 0 : LVT_MASKED);
 	if (msr == MSR_X2APIC_SVR) {
@@ -63,6 +64,7 @@ void lapic_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 		if (!lapic->enabled)
 			lapic->lvtpc |= LVT_MASKED;
 	}
+	return msr == MSR_APIC_BASE || msr == MSR_X2APIC_LVTPC || msr == MSR_X2APIC_SVR;
 }
 
 /* LVTPC's mask bit, which a PMI sets, is in our copy only. */

@@ -19,7 +19,7 @@
 
 PLUGIN_EXPORT int qemu_plugin_version = PLUGIN_ABI_VERSION;
 
-#define VCPUS_MAX   4096
+#define VCPUS_MAX   255 /* a PMI is a message, whose destination has 8 bits, and one is "all" */
 #define REPORTS_MAX 1024
 
 struct statistics statistics;
@@ -37,13 +37,8 @@ static GMutex report_lock;
 static FILE *report_file;
 static GHashTable *reported;
 
-static GMutex reset_lock;
+static GMutex reset_lock; /* also of what a new vCPU starts with */
 static bool resetting;
-
-struct vcpu *vcpu_get(unsigned int index)
-{
-	return vcpus[index];
-}
 
 struct score *vcpu_score(const struct vcpu *vcpu)
 {
@@ -56,7 +51,13 @@ void vcpu_leave_block(struct vcpu *vcpu)
 	vcpu_score(vcpu)->alone = 0;
 }
 
-/* Each line once: a guest that programs an event in a loop fills no disk. */
+static void write_report(const char *line)
+{
+	fputs(line, report_file);
+	fflush(report_file);
+}
+
+/* Each line once, and not too many: a guest that programs events in a loop fills no disk. */
 void report(const char *format, ...)
 {
 	va_list args;
@@ -69,11 +70,30 @@ void report(const char *format, ...)
 	va_end(args);
 	g_mutex_lock(&report_lock);
 	if (g_hash_table_size(reported) < REPORTS_MAX && !g_hash_table_contains(reported, line)) {
-		fputs(line, report_file);
-		fflush(report_file);
+		write_report(line);
 		g_hash_table_add(reported, line);
 		line = NULL;
 	}
+	g_mutex_unlock(&report_lock);
+	g_free(line);
+}
+
+/* The last line, whatever a guest has had written before. */
+static void report_statistics(void)
+{
+	char *line;
+
+	if (!report_file)
+		return;
+	line = g_strdup_printf("stats blocks=%" G_GUINT64_FORMAT " instrumented=%" G_GUINT64_FORMAT
+			       " counted=%" G_GUINT64_FORMAT " pmis=%" G_GUINT64_FORMAT
+			       " rdmsr=%" G_GUINT64_FORMAT " wrmsr=%" G_GUINT64_FORMAT
+			       " rdpmc=%" G_GUINT64_FORMAT " cpuid=%" G_GUINT64_FORMAT "\n",
+			       statistics.blocks, statistics.instrumented, statistics.counted,
+			       statistics.pmis, statistics.rdmsr, statistics.wrmsr,
+			       statistics.rdpmc, statistics.cpuid);
+	g_mutex_lock(&report_lock);
+	write_report(line);
 	g_mutex_unlock(&report_lock);
 	g_free(line);
 }
@@ -96,6 +116,18 @@ static void need_own_thread(unsigned int index)
 	_exit(EXIT_FAILURE);
 }
 
+/* One that is plugged in may come while others have stopped for a new translation. */
+static void vcpu_add(struct vcpu *vcpu)
+{
+	g_mutex_lock(&reset_lock);
+	models_start_vcpu(vcpu);
+	vcpus[vcpu->index] = vcpu;
+	record(vcpu, TRACE_RESET, VPMU_DONE, 0, 0);
+	if (vcpus_end <= vcpu->index)
+		vcpus_end = vcpu->index + 1;
+	g_mutex_unlock(&reset_lock);
+}
+
 static void vcpu_init(unsigned int index, void *unused)
 {
 	struct vcpu *vcpu;
@@ -112,11 +144,15 @@ static void vcpu_init(unsigned int index, void *unused)
 	lapic_reset(vcpu);
 	error = vpmu_init(&vcpu->pmu, &config, &source_ops, vcpu);
 	g_assert(error == VPMU_OK);
-	models_start_vcpu(vcpu);
-	vcpus[index] = vcpu;
-	for (unsigned int end = vcpus_end; end <= index;)
-		if (atomic_compare_exchange_weak(&vcpus_end, &end, index + 1))
-			break;
+	vcpu_add(vcpu);
+}
+
+/* By the vCPU itself. In the middle of a reset QEMU has no callbacks to tell of a new one. */
+struct vcpu *vcpu_get(unsigned int index)
+{
+	if (!vcpus[index])
+		vcpu_init(index, NULL);
+	return vcpus[index];
 }
 
 void vcpus_each(void (*function)(struct vcpu *vcpu))
@@ -188,12 +224,7 @@ static void at_exit(void *unused)
 	if (config.version != 0 && !vcpus[0])
 		return;
 	record_finish();
-	report("stats blocks=%" G_GUINT64_FORMAT " instrumented=%" G_GUINT64_FORMAT
-	       " counted=%" G_GUINT64_FORMAT " pmis=%" G_GUINT64_FORMAT " rdmsr=%" G_GUINT64_FORMAT
-	       " wrmsr=%" G_GUINT64_FORMAT " rdpmc=%" G_GUINT64_FORMAT " cpuid=%" G_GUINT64_FORMAT
-	       "\n",
-	       statistics.blocks, statistics.instrumented, statistics.counted, statistics.pmis,
-	       statistics.rdmsr, statistics.wrmsr, statistics.rdpmc, statistics.cpuid);
+	report_statistics();
 }
 
 static void register_callbacks(void)
@@ -219,17 +250,11 @@ static void reset_done(void *unused)
 }
 
 /*
- * How long a vCPU waits that needs what another has just asked for. All stand still
- * for it, but not at once: one that went on would run blocks that do not count. QEMU
- * says nothing when the moment has come; who waits must leave its block then, too.
+ * Translate everything anew, for what is counted now. True: before the next block
+ * of the vCPU that calls. False: another one has asked already, and its thread may
+ * be long in coming to it; until then blocks run on as they are.
  */
-#define RESET_BEGINS_US 50000
-
-/*
- * Translate everything anew, for what is counted now: before the next block of
- * the vCPU that calls. Others run on until they notice.
- */
-void plugin_retranslate(void)
+bool plugin_retranslate(void)
 {
 	bool start;
 
@@ -239,8 +264,18 @@ void plugin_retranslate(void)
 	g_mutex_unlock(&reset_lock);
 	if (start)
 		qemu_plugin_reset(plugin_id, reset_done, NULL);
-	else
-		g_usleep(RESET_BEGINS_US);
+	return start;
+}
+
+/* Has that been asked for, and not been done yet? */
+bool plugin_retranslates(void)
+{
+	bool is;
+
+	g_mutex_lock(&reset_lock);
+	is = resetting;
+	g_mutex_unlock(&reset_lock);
+	return is;
 }
 
 static int refuse(const char *format, const char *what)
@@ -330,7 +365,7 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 	    (strcmp(info->target_name, "x86_64") != 0 && strcmp(info->target_name, "i386") != 0))
 		return refuse("serves x86 system emulation, not '%s'", info->target_name);
 	if (info->system.max_vcpus > VCPUS_MAX)
-		return refuse("%s", "serves at most 4096 vCPUs");
+		return refuse("%s", "serves at most 255 vCPUs");
 	plugin_id = id;
 	reported = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	for (int i = 0; i < argc; i++)

@@ -71,7 +71,7 @@ struct block_insn {
 /* A counted block. Lives until QEMU throws its translations away; see rerun_keep(). */
 struct block {
 	uint64_t vaddr;   /* where it was translated: another mapping may run it elsewhere */
-	const char *code; /* where QEMU has its bytes: the same for all mappings */
+	const char *code; /* where QEMU has its bytes, if it has: the same for all mappings */
 	uint64_t entries; /* which totals it adds to: bit per entry */
 	enum level level;
 	bool comes_back; /* it may jump into itself, and QEMU may then cut it short */
@@ -190,9 +190,13 @@ struct vcpu {
 	unsigned int undo_count;
 	bool undo_raised; /* the next exception that is delivered is the newest's */
 	struct lapic lapic;
-	struct models *models; /* NULL: none are asked for */
-	bool raised;           /* an exception has been raised and not delivered yet ... */
-	enum level raised_at;  /* ... by code of this level */
+	struct lapic lapic_before; /* a WRMSR that QEMU may yet refuse ... */
+	uint64_t lapic_written;    /* ... the one at this address; 0: there is none */
+	struct models *models;     /* NULL: none are asked for */
+	bool late;            /* another vCPU's plugin_retranslate() is to serve this one, too */
+	bool awaits;          /* ... and until then it does not go on */
+	bool raised;          /* an exception has been raised and not delivered yet ... */
+	enum level raised_at; /* ... by code of this level */
 	struct detour detour;
 	int64_t last_use;       /* monotonic time of the last PMU access, in microseconds */
 	struct block *repeated; /* a REP whose translation is gone (rerun.c) */
@@ -211,7 +215,8 @@ struct score *vcpu_score(const struct vcpu *vcpu);
 void vcpu_leave_block(struct vcpu *vcpu);
 void vcpus_reset(void);
 void vcpus_each(void (*function)(struct vcpu *vcpu));
-void plugin_retranslate(void);
+bool plugin_retranslate(void);
+bool plugin_retranslates(void);
 void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* registers.c: of the vCPU whose thread calls, in callbacks that may */
@@ -260,7 +265,7 @@ void service_idle(struct vcpu *vcpu);
 void lapic_reset(struct vcpu *vcpu);
 void lapic_pmi(struct vcpu *vcpu);
 bool lapic_rdmsr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
-void lapic_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+bool lapic_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 
 /* access.c */
 void access_serve(unsigned int vcpu_index, void *site);

@@ -217,8 +217,8 @@ static void look_at(struct vcpu *vcpu, unsigned int entry)
 
 	if (look != LOOK_COUNT)
 		asked_at[look][entry] = vcpu->last_use;
-	if (!is_looked_at(entry, look))
-		plugin_retranslate();
+	if (!is_looked_at(entry, look) && !plugin_retranslate())
+		vcpu->late = true;
 }
 
 /* Make the entry's threshold the nearest alarm of those that follow it. */
@@ -273,8 +273,8 @@ static bool source_bind(void *source, unsigned int counter, const struct vpmu_ev
 	for (unsigned int e = 0; e < ENTRY_COUNT; e++)
 		if (entries >> e & 1)
 			users[e]++;
-	if (entries & ~source_installed())
-		plugin_retranslate();
+	if ((entries & ~source_installed()) && !plugin_retranslate())
+		vcpu->late = true;
 	return true;
 }
 

@@ -272,14 +272,21 @@ static bool comes_back(struct work *work)
 	return work->facts[work->count - 1].classes >> CLASS_BRANCH & 1;
 }
 
+/* Code in a device has no place in memory: one that is its own, then. */
+static const char *code_of(const struct work *work)
+{
+	const char *code = qemu_plugin_insn_haddr(qemu_plugin_tb_get_insn(work->tb, 0));
+
+	return code ? code : (const char *)(uintptr_t)work->vaddr;
+}
+
 static struct block *describe(struct work *work)
 {
 	struct block *block =
 		low_allocate(sizeof(struct block) + work->count * sizeof(struct block_insn));
 
 	*block = (struct block){ .vaddr = work->vaddr,
-				 .code = qemu_plugin_insn_haddr(
-					 qemu_plugin_tb_get_insn(work->tb, 0)),
+				 .code = code_of(work),
 				 .level = work->level,
 				 .comes_back = expects_cuts && comes_back(work),
 				 .repeats = repeats(work, work->count - 1),
@@ -432,13 +439,14 @@ static void add_counting(struct work *work, uint64_t entries)
 
 /*
  * INIT keeps the PMU and RESET does not; both lead here. QEMU's RESET clears
- * the kernel GS base, which INIT keeps and a system that ran has set.
+ * the kernel GS base, which INIT keeps and a system that ran has set. In protected
+ * mode it is an address like any other.
  */
 static void reset_vector(unsigned int vcpu_index, void *unused)
 {
 	(void)vcpu_index;
 	(void)unused;
-	if (reg_read(GUEST_KGSBASE) == 0)
+	if (!(reg_read(GUEST_CR0) & CR0_PE) && reg_read(GUEST_KGSBASE) == 0)
 		vcpus_reset();
 }
 
