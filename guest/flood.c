@@ -84,42 +84,51 @@ static void flood(void *unused)
 	pmu_clear();
 }
 
-static void flood_for(unsigned int seconds)
+static bool pmis_come(unsigned int cpus_count)
 {
-	unsigned int before = clock_seconds(), now;
+	bool all = true;
+
+	for (unsigned int i = 0; i < cpus_count; i++)
+		all = all && seen[i].pmis > TURNS;
+	return all;
+}
+
+static bool all_get_on(unsigned int cpus_count)
+{
+	bool all = true;
+
+	for (unsigned int i = 0; i < cpus_count; i++)
+		all = all && seen[i].progress > TURNS;
+	return all;
+}
+
+static void flood_here(unsigned int cpus_count)
+{
+	struct stretch stretch = stretch_begin(((unsigned int)option("seconds", 5) + 2) / 3);
 
 	program();
-	while (seconds) {
+	while (stretch_goes_on(&stretch, pmis_come(cpus_count) && all_get_on(cpus_count)))
 		one_turn();
-		now = clock_seconds();
-		seconds -= now != before;
-		before = now;
-	}
 	apic_write(APIC_LVTPC, LVT_MASKED);
 	pmu_clear();
 }
 
 static void test_flood(unsigned int cpus_count, const char *name)
 {
-	unsigned int seconds = ((unsigned int)option("seconds", 5) + 2) / 3;
-	bool progress = true, pmis = true;
 
 	stop = false;
 	for (unsigned int i = 0; i < MAX_CPUS; i++)
 		seen[i].progress = seen[i].pmis = 0;
 	for (unsigned int i = 1; i < cpus_count; i++)
 		cpu_run(i, flood, NULL);
-	flood_for(seconds);
+	flood_here(cpus_count);
 	stop = true;
 	for (unsigned int i = 1; i < cpus_count; i++)
 		cpu_wait(i);
-	for (unsigned int i = 0; i < cpus_count; i++) {
-		progress = progress && seen[i].progress > TURNS;
-		pmis = pmis && seen[i].pmis > TURNS;
+	for (unsigned int i = 0; i < cpus_count; i++)
 		print("# processor %u: %lu turns, %lu PMIs\n", i, seen[i].progress, seen[i].pmis);
-	}
-	ok(pmis, "%s: PMIs come all the time", name);
-	ok(progress, "%s: and every processor gets on with its work", name);
+	ok(pmis_come(cpus_count), "%s: PMIs come all the time", name);
+	ok(all_get_on(cpus_count), "%s: and every processor gets on with its work", name);
 }
 
 void test_main(void)

@@ -508,58 +508,71 @@ static void fuzz(void *unused)
 	end();
 }
 
-/* The first processor does so too, and looks at the clock between. */
-static void fuzz_for(unsigned int seconds)
-{
-	unsigned int before = clock_seconds(), now;
+struct sum {
+	uint64_t turns, accesses, faults, pmis, steps, page_faults;
+};
 
-	while (seconds) {
-		for (unsigned int i = 0; i < BETWEEN_LOOKS; i++)
-			one_turn(&workers[0]);
-		now = clock_seconds();
-		seconds -= now != before;
-		before = now;
+static struct sum add_up(void)
+{
+	struct sum sum = { 0 };
+
+	for (unsigned int i = 0; i < cpus_count; i++) {
+		sum.turns += workers[i].turns;
+		sum.accesses += workers[i].accesses;
+		sum.faults += workers[i].faults;
+		sum.pmis += workers[i].pmis;
+		sum.steps += workers[i].stops;
+		sum.page_faults += workers[i].page_faults;
 	}
+	return sum;
 }
 
-static void check_progress(uint64_t before[MAX_CPUS], const char *half)
+static bool all_seen(void)
+{
+	struct sum sum = add_up();
+
+	return sum.faults && sum.pmis && sum.steps && sum.page_faults;
+}
+
+static bool all_get_on(const uint64_t before[MAX_CPUS])
 {
 	bool all = true;
 
-	for (unsigned int i = 0; i < cpus_count; i++) {
+	for (unsigned int i = 0; i < cpus_count; i++)
 		all = all && workers[i].turns > before[i];
+	return all;
+}
+
+/* The first processor does so too, and looks at the clock between. */
+static void fuzz_half(const char *half)
+{
+	struct stretch stretch = stretch_begin(((unsigned int)option("seconds", 5) + 1) / 2);
+	uint64_t before[MAX_CPUS];
+
+	for (unsigned int i = 0; i < MAX_CPUS; i++)
 		before[i] = workers[i].turns;
-	}
+	while (stretch_goes_on(&stretch, all_get_on(before) && all_seen()))
+		for (unsigned int i = 0; i < BETWEEN_LOOKS; i++)
+			one_turn(&workers[0]);
 	lock();
-	ok(all, "every processor gets on in the %s half", half);
+	ok(all_get_on(before), "every processor gets on in the %s half", half);
 	unlock();
 }
 
-static void sum_up(void)
+static void conclude(void)
 {
-	uint64_t turns = 0, accesses = 0, faults = 0, pmis = 0, steps = 0, page_faults = 0;
+	struct sum sum = add_up();
 
-	for (unsigned int i = 0; i < cpus_count; i++) {
-		turns += workers[i].turns;
-		accesses += workers[i].accesses;
-		faults += workers[i].faults;
-		pmis += workers[i].pmis;
-		steps += workers[i].stops;
-		page_faults += workers[i].page_faults;
-	}
 	print("# %lu turns, %lu accesses, %lu faults, %lu page faults, %lu PMIs and NMIs, "
 	      "%lu single steps\n",
-	      turns, accesses, faults, page_faults, pmis, steps);
-	ok(faults && pmis && steps && page_faults, "faults, PMIs and single steps have been seen");
+	      sum.turns, sum.accesses, sum.faults, sum.page_faults, sum.pmis, sum.steps);
+	ok(all_seen(), "faults, PMIs and single steps have been seen");
 	is(findings, 0,
 	   "all that the instructions are not to touch is as it was, their results fit");
 }
 
 void test_main(void)
 {
-	unsigned int seconds = (unsigned int)option("seconds", 5);
-	uint64_t turns[MAX_CPUS] = { 0 };
-
 	cpus_count = (unsigned int)option("cpus", 4);
 	seed = option("seed", 20180901);
 	pmu_need();
@@ -576,13 +589,11 @@ void test_main(void)
 	begin(&workers[0], seed);
 	for (unsigned int i = 1; i < cpus_count; i++)
 		cpu_run(i, fuzz, NULL);
-	fuzz_for((seconds + 1) / 2);
-	check_progress(turns, "first");
-	fuzz_for((seconds + 1) / 2);
-	check_progress(turns, "second");
+	fuzz_half("first");
+	fuzz_half("second");
 	stop = true;
 	end();
 	for (unsigned int i = 1; i < cpus_count; i++)
 		cpu_wait(i);
-	sum_up();
+	conclude();
 }

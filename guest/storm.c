@@ -130,44 +130,56 @@ static void storm(void *unused)
 	wrmsr(MSR_GLOBAL_CTRL, 0);
 }
 
-/* The first processor storms too, and looks at the clock between. */
-static void storm_for(unsigned int seconds)
-{
-	uint64_t state = 0x9e3779b97f4a7c15;
-	unsigned int before = clock_seconds(), now;
+static struct {
+	uint64_t writes, faults, pmis;
+} sum;
 
-	interrupts_on();
-	while (seconds) {
-		for (unsigned int i = 0; i < 100; i++)
-			one_step(0, &state);
-		now = clock_seconds();
-		seconds -= now != before;
-		before = now;
+static void sum_up(void)
+{
+	sum.writes = sum.faults = sum.pmis = 0;
+	for (unsigned int i = 0; i < MAX_CPUS; i++) {
+		sum.writes += seen[i].writes;
+		sum.faults += seen[i].faults;
+		sum.pmis += seen[i].pmis;
 	}
-	interrupts_off();
-	wrmsr(MSR_GLOBAL_CTRL, 0);
 }
 
-static void snapshot(uint64_t progress[MAX_CPUS])
+static bool all_seen(void)
 {
-	for (unsigned int i = 0; i < MAX_CPUS; i++)
-		progress[i] = seen[i].progress;
+	sum_up();
+	return sum.writes && sum.faults && sum.pmis;
 }
 
-static void check(unsigned int cpus_count, const uint64_t then[MAX_CPUS], const char *half)
+static bool all_get_on(unsigned int cpus_count, const uint64_t then[MAX_CPUS])
 {
 	bool all = true;
 
 	for (unsigned int i = 0; i < cpus_count; i++)
 		all = all && seen[i].progress > then[i];
-	ok(all, "every processor gets on with its work in the %s half of the storm", half);
+	return all;
+}
+
+/* The first processor storms too, and looks at the clock between. */
+static void storm_half(unsigned int cpus_count, const char *half)
+{
+	struct stretch stretch = stretch_begin(((unsigned int)option("seconds", 5) + 1) / 2);
+	uint64_t state = 0x9e3779b97f4a7c15, then[MAX_CPUS];
+
+	for (unsigned int i = 0; i < MAX_CPUS; i++)
+		then[i] = seen[i].progress;
+	interrupts_on();
+	while (stretch_goes_on(&stretch, all_get_on(cpus_count, then) && all_seen()))
+		for (unsigned int i = 0; i < 100; i++)
+			one_step(0, &state);
+	interrupts_off();
+	wrmsr(MSR_GLOBAL_CTRL, 0);
+	ok(all_get_on(cpus_count, then),
+	   "every processor gets on with its work in the %s half of the storm", half);
 }
 
 void test_main(void)
 {
 	unsigned int cpus_count = (unsigned int)option("cpus", 4);
-	unsigned int seconds = (unsigned int)option("seconds", 5);
-	uint64_t progress[MAX_CPUS] = { 0 }, pmis = 0, faults = 0, writes = 0;
 
 	pmu_need();
 	trap_hook[VECTOR_NMI] = on_pmi;
@@ -176,20 +188,12 @@ void test_main(void)
 		return;
 	for (unsigned int i = 1; i < cpus_count; i++)
 		cpu_run(i, storm, NULL);
-	storm_for((seconds + 1) / 2);
-	check(cpus_count, progress, "first");
-	snapshot(progress);
-	storm_for((seconds + 1) / 2);
-	check(cpus_count, progress, "second");
+	storm_half(cpus_count, "first");
+	storm_half(cpus_count, "second");
 	stop = true;
 	for (unsigned int i = 1; i < cpus_count; i++)
 		cpu_wait(i);
 	ok(true, "every processor comes out of it");
-	for (unsigned int i = 0; i < cpus_count; i++) {
-		pmis += seen[i].pmis;
-		faults += seen[i].faults;
-		writes += seen[i].writes;
-	}
-	print("# %lu writes, %lu of them faults; %lu PMIs\n", writes, faults, pmis);
-	ok(writes && faults && pmis, "writes, faults and PMIs have all been seen");
+	ok(all_seen(), "writes, faults and PMIs have all been seen");
+	print("# %lu writes, %lu of them faults; %lu PMIs\n", sum.writes, sum.faults, sum.pmis);
 }

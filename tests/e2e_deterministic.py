@@ -16,6 +16,7 @@ from tap import check, finish
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VPMU = os.path.join(os.path.abspath(os.environ.get("VPMU_BUILD", ROOT + "/build")), "vpmu")
 RUNS = 3
+TIMEOUT = 900  # only what hangs takes longer, however busy the machine is
 
 SOURCE = """#include <stdio.h>
 #include <stdlib.h>
@@ -53,7 +54,7 @@ def run(folder, number):
     done = subprocess.run([VPMU, "perf", "--deterministic", "stat", "-o", "/dev/null", "-e",
                            "task-clock", "--", "/bin/sh", "-c", SCRIPT],
                           input="from the host\n", capture_output=True, text=True, cwd=folder,
-                          env=environment, timeout=120, errors="replace")
+                          env=environment, timeout=TIMEOUT, errors="replace")
     return done
 
 

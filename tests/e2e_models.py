@@ -17,6 +17,7 @@ WALK = ROOT + "/build/tests/programs/walk"
 LOOPS = 25 * 65536
 MISSES = 24 * 65536  # the first time the kernel has just cleared each page, line by line
 RANDOM = 1_000_000
+TIMEOUT = 900  # only what hangs takes longer, however busy the machine is
 
 # perf's names, and what the program should have of each.
 EVENTS = [
@@ -30,7 +31,7 @@ FEW = 65536 / 2  # of what should be 0: less than half of the lines
 
 def perf(*words):
     return subprocess.run([VPMU, "perf", *words], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=200, errors="replace")
+                          text=True, timeout=TIMEOUT, errors="replace")
 
 
 def stat(group):

@@ -8,15 +8,14 @@ VPMU_BUILD: the build folder (default: build). VPMU_SEED: another seed.
 """
 import json
 import os
-import queue
 import random
 import re
+import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 import tracefile
@@ -27,7 +26,7 @@ BUILD = os.path.abspath(os.environ.get("VPMU_BUILD", ROOT + "/build"))
 QEMU = os.path.abspath(os.environ.get("VPMU_QEMU_ROOT", ROOT + "/build/qemu"))
 SEED = int(os.environ.get("VPMU_SEED", "20180901"))
 CPU = "Skylake-Server"
-PATIENCE = 20  # seconds for anything at all
+PATIENCE = 100  # seconds for anything at all: what takes longer, on any machine, hangs
 
 
 def command(folder, model, smp, append):
@@ -44,7 +43,7 @@ def command(folder, model, smp, append):
 
 
 class Machine:
-    """A QEMU and its guest; the guest's lines come in a queue."""
+    """A QEMU and its guest, which says lines."""
 
     def __init__(self, model="intel-v4", smp="1", append=""):
         self.folder = tempfile.TemporaryDirectory(prefix="vpmu-events-")
@@ -53,14 +52,14 @@ class Machine:
             self.qemu = subprocess.Popen(command(name, model, smp, append),
                                          stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                          stderr=errors)
-        self.lines = queue.Queue()
-        self.reader = threading.Thread(target=self.read, daemon=True)
-        self.reader.start()
+        self.said = b""
         self.connect(name + "/qmp")
 
-    def read(self):
-        for line in self.qemu.stdout:
-            self.lines.put(line.decode("utf-8", "replace").strip())
+    def listen(self, seconds):
+        """What the guest has said; waits so long for something. None: nothing, or it is gone."""
+        if not select.select([self.qemu.stdout], [], [], max(0, seconds))[0]:
+            return None
+        return os.read(self.qemu.stdout.fileno(), 65536) or None
 
     def connect(self, path):
         until = time.monotonic() + PATIENCE
@@ -96,28 +95,26 @@ class Machine:
         self.qemu.stdin.flush()
 
     def drain(self):
-        while not self.lines.empty():
-            self.lines.get()
-
-    def settle(self):
-        """What the guest said before it was paused has come; False: it goes on saying things."""
-        for _ in range(20):
-            self.drain()
-            time.sleep(0.1)
-            if self.lines.empty():
-                return True
-        return False
+        """What the guest has said so far is of no interest."""
+        self.said = b""
+        while self.listen(0):
+            pass
 
     def wait_for(self, pattern):
         """The next line of the guest that is like this; None: it did not come."""
         until = time.monotonic() + PATIENCE
         while True:
-            try:
-                line = self.lines.get(timeout=max(0, until - time.monotonic()))
-            except queue.Empty:
+            line, newline, rest = self.said.partition(b"\n")
+            if newline:
+                self.said = rest
+                text = line.decode("utf-8", "replace").strip()
+                if re.fullmatch(pattern, text):
+                    return text
+                continue
+            more = self.listen(until - time.monotonic())
+            if more is None:
                 return None
-            if re.fullmatch(pattern, line):
-                return line
+            self.said += more
 
     def beats(self):
         """Does the guest take PMIs, from now on?"""
@@ -135,7 +132,6 @@ class Machine:
             self.qemu.kill()
             self.qemu.wait()
             return "QEMU does not end"
-        self.reader.join(PATIENCE)
         name = self.folder.name
         with open(name + "/errors", encoding="utf-8", errors="replace") as errors:
             said = [line for line in errors
@@ -182,9 +178,9 @@ def pause(chance):
         for _ in range(8):
             a_while(chance, 0.1)
             machine.ask("stop")
-            still = still and machine.settle()
+            machine.drain()
             a_while(chance, 0.1)
-            still = still and machine.lines.empty()
+            still = still and machine.listen(0) is None
             machine.ask("cont")
             going = going and machine.beats()
         check("a guest that is paused at any moment stands still", still)
@@ -196,8 +192,11 @@ def pause(chance):
 
 
 def again(machine):
-    """The guest has booted anew: its PMU was in RESET's state, and it takes PMIs."""
-    line = machine.wait_for("cpu 0 .*")
+    """The guest has booted anew: its PMU was in RESET's state, and it takes PMIs.
+
+    A reset may have cut a line.
+    """
+    line = machine.wait_for("cpu 0 (good|bad)")
     return line == "cpu 0 good" and machine.beats()
 
 
@@ -248,7 +247,8 @@ def remove(machine, socket_id):
     machine.say(str(socket_id))
     if not machine.wait_for(f"gave {socket_id} back"):
         return False
-    for _ in range(100):
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
         present = machine.ask("query-cpus-fast")["return"]
         if socket_id not in [cpu["props"]["socket-id"] for cpu in present]:
             return True

@@ -7,6 +7,7 @@ VPMU_BUILD: the build folder (default: build).
 """
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.abspath(os.environ.get("VPMU_BUILD", ROOT + "/build"))
 QEMU = BUILD + "/qemu/usr/bin/qemu-system-x86_64"
 MODELS = ["intel-v2", "intel-v4", "intel-v5"]
+TIMEOUT = 300  # only what hangs takes longer, however busy the machine is
 
 
 def run(model, folder, *words, guest="accesses", qemu=("-serial", "stdio")):
@@ -27,7 +29,8 @@ def run(model, folder, *words, guest="accesses", qemu=("-serial", "stdio")):
          QEMU, "-kernel", f"{BUILD}/guest/{guest}.elf", "-cpu", "Skylake-Server", "-smp", "2",
          "-m", "64", "-display", "none", "-nodefaults", "-no-user-config", "-no-reboot",
          "-device", "isa-debug-exit,iobase=0xf4,iosize=4", *qemu],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, errors="replace")
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT,
+        errors="replace")
 
 
 def spoken(record):
@@ -44,7 +47,9 @@ def first_difference(got, wanted):
 
 def one_pmu(model, folder):
     path = f"{folder}/{model},1.trace"  # a comma, which QEMU would split at
+    began = time.monotonic()
     done = run(model, folder, "--trace", path)
+    took = time.monotonic() - began
     did = re.findall(r"(?m)^# did: (.*?)\s*$", done.stdout)
     check(f"{model}: a guest runs while it is recorded",
           done.returncode == 1 and len(did) > 60 and "not ok" not in done.stdout, done)
@@ -53,11 +58,13 @@ def one_pmu(model, folder):
     said = [spoken(record) for record in records if record.kind != "reset"]
     check(f"{model}: the trace has every access and PMI that the guest says, in order",
           said == did, first_difference(said, did))
-    check(f"{model}: it begins with the RESET of both vCPUs",
-          [record.vcpu for record in resets] == [0, 1] and resets == records[:2], resets)
+    firsts = [next((record for record in records if record.vcpu == vcpu), None)
+              for vcpu in range(2)]
+    check(f"{model}: each vCPU's part begins with RESET",
+          all(first in resets for first in firsts), firsts)
     check(f"{model}: its time goes forwards",
           all(a.time <= b.time for a, b in zip(records, records[1:]))
-          and records[-1].time < 60e9)
+          and 0 < records[-1].time < took * 1e9)
     check(f"{model}: it has the PMU's configuration", config.version == int(model[-1])
           and config.fixed == 3 and config.full_width, config)
     with open(folder + "/report", encoding="utf-8") as file:
@@ -86,15 +93,19 @@ def off(folder):
 
 def background(folder):
     """-daemonize: QEMU forks after the recording has begun."""
-    path = folder + "/background.trace"
-    done = run("intel-v4", folder, "--trace", path, qemu=("-serial", "null", "-daemonize"))
-    for _ in range(300):
+    path, pidfile = folder + "/background.trace", folder + "/pid"
+    done = run("intel-v4", folder, "--trace", path,
+               qemu=("-serial", "null", "-daemonize", "-pidfile", pidfile))
+    until = time.monotonic() + TIMEOUT
+    records = []
+    while not records and time.monotonic() < until:
         try:
             records = tracefile.load(path)[1]
-            break
         except (ValueError, IndexError):
-            records = []
             time.sleep(0.1)
+    if not records and os.path.exists(pidfile):  # QEMU removes it when it ends
+        with open(pidfile, encoding="ascii") as file:
+            os.kill(int(file.read()), signal.SIGKILL)
     check("a QEMU that goes into the background writes one whole trace",
           done.returncode == 0 and len(records) > 60, done, len(records))
 

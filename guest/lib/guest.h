@@ -158,6 +158,15 @@ _Noreturn void ap_main(void);
 _Noreturn void boot_main(const void *start_info);
 /* The real-time clock's seconds, 0 to 59: the only clock whose rate is known. */
 unsigned int clock_seconds(void);
+/*
+ * Some seconds, and more of them until what is to come of them has come: the host may
+ * not run a processor for a while. What never comes ends them, too.
+ */
+struct stretch {
+	unsigned int seconds, more, now;
+};
+struct stretch stretch_begin(unsigned int seconds);
+bool stretch_goes_on(struct stretch *stretch, bool enough);
 /* Point a page of the window at a physical page. */
 void window_map(unsigned int page, const void *to);
 static inline char *window_page(unsigned int page)

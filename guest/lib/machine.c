@@ -11,6 +11,7 @@
 #define CMOS_SECONDS           0x00
 #define CMOS_STATUS_A          0x0a
 #define CMOS_UPDATING          0x80
+#define MOST_SECONDS_MORE      60
 #define PIC_MASK               0x21
 #define PIC_MASK_SECOND        0xa1
 
@@ -86,15 +87,11 @@ void cpu_init_sipi(unsigned int index)
 
 static bool wait_online(unsigned int index)
 {
-	unsigned int before = clock_seconds();
+	struct stretch stretch = stretch_begin(0);
 
-	for (unsigned int seconds = 0; !cpus[index].online; cpu_relax()) {
-		if (clock_seconds() == before)
-			continue;
-		before = clock_seconds();
-		if (++seconds == 10)
+	while (!cpus[index].online)
+		if (!stretch_goes_on(&stretch, false))
 			return false;
-	}
 	return true;
 }
 
@@ -135,6 +132,23 @@ unsigned int clock_seconds(void)
 		cpu_relax();
 	bcd = cmos(CMOS_SECONDS);
 	return (bcd >> 4) * 10u + (bcd & 0xf);
+}
+
+struct stretch stretch_begin(unsigned int seconds)
+{
+	return (struct stretch){ seconds, MOST_SECONDS_MORE, clock_seconds() };
+}
+
+bool stretch_goes_on(struct stretch *stretch, bool enough)
+{
+	unsigned int now = clock_seconds();
+
+	if (now != stretch->now && stretch->seconds)
+		stretch->seconds--;
+	else if (now != stretch->now && stretch->more)
+		stretch->more--;
+	stretch->now = now;
+	return stretch->seconds || (!enough && stretch->more);
 }
 
 void window_map(unsigned int page, const void *to)
