@@ -3,6 +3,7 @@
 """The source of perf events over hardware events, in guests with a PMU of ours.
 
 The checks are those of tests/perf_event_guest.c, once for each kernel.
+VPMU_BUILD: the build folder (default: build).
 """
 import os
 import re
@@ -12,8 +13,9 @@ import sys
 from tap import check, finish
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-VPMU = ROOT + "/build/vpmu"
-PROGRAM = ROOT + "/build/tests/perf_event_guest"
+BUILD = os.path.abspath(os.environ.get("VPMU_BUILD", ROOT + "/build"))
+VPMU = BUILD + "/vpmu"
+PROGRAM = BUILD + "/tests/perf_event_guest"
 
 RESULT = re.compile(r"(not )?ok \d+ (- |# SKIP )(.*)")
 

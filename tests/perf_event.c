@@ -68,6 +68,7 @@ struct vcpu {
 	char *pages; /* that have never been touched, from next on */
 	size_t next, count;
 	atomic_uint signals;
+	atomic_uint unqueued; /* of them, sent because there was no room for the one asked for */
 };
 
 static _Thread_local struct vcpu *running;
@@ -78,7 +79,10 @@ static void on_signal(int number, siginfo_t *info, void *context)
 	if (!running)
 		return;
 	atomic_fetch_add_explicit(&running->signals, 1, memory_order_relaxed);
-	vpmu_perf_event_signal(running->source, number == SIGTRAP ? -1 : info->si_fd);
+	if (number == SIGIO)
+		atomic_fetch_add_explicit(&running->unqueued, 1, memory_order_relaxed);
+	vpmu_perf_event_signal(running->source,
+			       number == SIGTRAP || number == SIGIO ? -1 : info->si_fd);
 }
 
 /* The system calls that the source makes, counted on their way to the kernel. */
@@ -110,8 +114,15 @@ static int overflow_signal(void)
 	return SIGRTMIN + 3;
 }
 
-/* Guests' writes to this are counted by a breakpoint where page faults will not do. */
-static _Thread_local volatile uint64_t written;
+/*
+ * Guests' writes to this are counted by a breakpoint where page faults will not do. It keeps
+ * its distance: a masked store beside it (memset's) may count, too.
+ */
+static _Thread_local struct {
+	char before[64];
+	volatile uint64_t here;
+	char after[64];
+} written;
 
 static bool map_event(const struct vpmu_event *event, struct perf_event_attr *attr)
 {
@@ -123,7 +134,7 @@ static bool map_event(const struct vpmu_event *event, struct perf_event_attr *at
 	}
 	attr->type = PERF_TYPE_BREAKPOINT;
 	attr->bp_type = HW_BREAKPOINT_W;
-	attr->bp_addr = (uintptr_t)&written;
+	attr->bp_addr = (uintptr_t)&written.here;
 	attr->bp_len = HW_BREAKPOINT_LEN_8;
 	return true;
 }
@@ -144,7 +155,7 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) static void happe
 {
 	while (n--)
 		if (SANITIZED)
-			written = n;
+			written.here = n;
 		else
 			touch(v);
 	/* The signals that are held back come out of a function like this. */
@@ -178,8 +189,10 @@ static void start_with(struct vcpu *v, struct vpmu_perf_event_options options)
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	assert_true(v->pages != MAP_FAILED);
 	madvise(v->pages, v->count * PAGE, MADV_NOHUGEPAGE);
-	if (options.signal)
+	if (options.signal) {
 		handle(options.signal);
+		handle(SIGIO);
+	}
 	v->source = vpmu_perf_event_new(&v->pmu, &options);
 	assert_non_null(v->source);
 	assert_int_equal(vpmu_init(&v->pmu, &config, &vpmu_perf_event_ops, v->source), VPMU_OK);
@@ -522,6 +535,30 @@ static void alarm_from_now(void **state)
 	finish(&v);
 }
 
+/* The library brings the alarm nearer; what has been counted since its last look stays counted. */
+static void emulated_instructions(void **state)
+{
+	struct vcpu v;
+
+	(void)state;
+	need_events();
+	for (unsigned int polls = 0; polls < 2; polls++) {
+		start(&v, polls ? 0 : overflow_signal());
+		sample(&v, 3000);
+		assert_int_equal(get(&v, PMC0), minus(3000));
+		happen(&v, 2000);
+		for (unsigned int i = 0; i < 10; i++)
+			vpmu_retired(&v.pmu, false, false);
+		assert_false(vpmu_service(&v.pmu));
+		for (unsigned int i = 1; i <= 990; i++) {
+			happen(&v, 1);
+			assert_int_equal(is_due(&v, polls), i == 990);
+		}
+		assert_int_equal(get(&v, PMC0), 0);
+		finish(&v);
+	}
+}
+
 static void samples_by_signal(void **state)
 {
 	(void)state;
@@ -794,10 +831,45 @@ static void levels(void **state)
 	before = get(&v, PMC0 + 2);
 	/* By the kernel, on the guest's behalf. */
 	v.next++;
-	assert_int_equal(read(zeros, SANITIZED ? (void *)&written : v.pages + v.next * PAGE, 8), 8);
+	assert_int_equal(
+		read(zeros, SANITIZED ? (void *)&written.here : v.pages + v.next * PAGE, 8), 8);
 	assert_in_range(get(&v, PMC0 + 2) - before, 1, SANITIZED ? 8 : 1);
 	close(zeros);
 	finish(&v);
+}
+
+static void hardware_events(void **state)
+{
+	static const struct {
+		struct vpmu_event event;
+		uint64_t config;
+	} rows[] = {
+		{ { .id = VPMU_EVENT_CYCLES, .select = 0x3c }, PERF_COUNT_HW_CPU_CYCLES },
+		{ { .id = VPMU_EVENT_CYCLES }, PERF_COUNT_HW_CPU_CYCLES },
+		{ { .id = VPMU_EVENT_INSTRUCTIONS, .select = 0xc0 }, PERF_COUNT_HW_INSTRUCTIONS },
+		{ { .id = VPMU_EVENT_INSTRUCTIONS }, PERF_COUNT_HW_INSTRUCTIONS },
+		/* The bus or crystal clock; the fixed counter's is the time stamp counter's. */
+		{ { .id = VPMU_EVENT_REF_CYCLES, .select = 0x3c, .umask = 0x01 },
+		  PERF_COUNT_HW_BUS_CYCLES },
+		{ { .id = VPMU_EVENT_REF_CYCLES }, PERF_COUNT_HW_REF_CPU_CYCLES },
+		{ { .id = VPMU_EVENT_LLC_REFERENCES, .select = 0x2e, .umask = 0x4f },
+		  PERF_COUNT_HW_CACHE_REFERENCES },
+		{ { .id = VPMU_EVENT_LLC_MISSES, .select = 0x2e, .umask = 0x41 },
+		  PERF_COUNT_HW_CACHE_MISSES },
+		{ { .id = VPMU_EVENT_BRANCHES, .select = 0xc4 },
+		  PERF_COUNT_HW_BRANCH_INSTRUCTIONS },
+		{ { .id = VPMU_EVENT_BRANCH_MISSES, .select = 0xc5 }, PERF_COUNT_HW_BRANCH_MISSES },
+	};
+	struct vpmu_event slots = { .id = VPMU_EVENT_TOPDOWN_SLOTS };
+	struct perf_event_attr attr = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_true(vpmu_perf_event_hardware(&rows[i].event, &attr));
+		assert_int_equal(attr.type, PERF_TYPE_HARDWARE);
+		assert_int_equal(attr.config, rows[i].config);
+	}
+	assert_false(vpmu_perf_event_hardware(&slots, &attr));
 }
 
 /* Trouble. */
@@ -1202,6 +1274,26 @@ static void bound_after_move(void **state)
 	finish(&v);
 }
 
+static void bound_elsewhere(void **state)
+{
+	struct vcpu v;
+	int cpus[2];
+
+	(void)state;
+	need_events();
+	need_two_cpus(cpus);
+	move_to(cpus[0]);
+	start_per_cpu(&v, overflow_signal());
+	vpmu_perf_event_enter(v.source);
+	move_to(cpus[1]);
+	sample(&v, 3);
+	move_to(cpus[0]);
+	vpmu_perf_event_enter(v.source);
+	assert_int_equal(state_of(&v, 0).renewed, 1);
+	sample_exactly(&v, 3, 5, false);
+	finish(&v);
+}
+
 static void failed_renewal(void **state)
 {
 	struct rlimit files;
@@ -1498,6 +1590,23 @@ static void sigtrap_at_any_moment(void **state)
 	finish(&v);
 }
 
+/* What the kernel sends when a user's signals are too many to be queued. */
+static void unqueued_signal(void **state)
+{
+	struct rlimit before;
+	struct vcpu v;
+
+	(void)state;
+	need_events();
+	start(&v, overflow_signal());
+	sample(&v, 5);
+	before = limit(RLIMIT_SIGPENDING, 0);
+	sample_exactly(&v, 5, 20, false);
+	limit(RLIMIT_SIGPENDING, before.rlim_cur);
+	assert_true(atomic_load(&v.unqueued) >= 20);
+	finish(&v);
+}
+
 /* A signal that was held back comes for everything that has overflowed meanwhile. */
 static void blocked_sigtrap(void **state)
 {
@@ -1629,7 +1738,7 @@ static void binds_and_unbinds(void **state)
 
 int main(void)
 {
-	enum { COUNT = 38 };
+	enum { COUNT = 42 };
 	static const struct {
 		const char *sentence;
 		CMUnitTestFunction test;
@@ -1644,6 +1753,8 @@ int main(void)
 		{ "a steady PMI costs two reads, and one new period if it is another", few_calls },
 		{ "so does one that SIGTRAP tells of", few_calls_by_sigtrap },
 		{ "an alarm counts from where the total is", alarm_from_now },
+		{ "emulated instructions bring the alarm nearer by their number",
+		  emulated_instructions },
 		{ "every period from 1 on is kept exactly", every_period },
 		{ "asking for the state takes no overflow away", state_takes_nothing },
 		{ "the alarm of a counter that was rewritten changes nothing", stale_alarm },
@@ -1662,6 +1773,9 @@ int main(void)
 		{ "two counters that overflow at once are one SIGTRAP, and both found",
 		  two_overflow_in_one_sigtrap },
 		{ "privilege levels are the thread's own", levels },
+		{ "each architectural event is the machine's own, reference cycles by their "
+		  "counter",
+		  hardware_events },
 		{ "events come and go with bindings, and are closed with the source",
 		  binds_and_unbinds },
 		{ "an event that is not known, or not limited to the guest, is refused",
@@ -1681,12 +1795,15 @@ int main(void)
 		{ "a binding to a CPU that the thread does not leave is not renewed",
 		  unmoved_binding },
 		{ "a binding made after a move is not renewed for it", bound_after_move },
+		{ "a binding made away from where the guest is entered is renewed there",
+		  bound_elsewhere },
 		{ "a renewal that fails is told, and keeps what was counted", failed_renewal },
 		{ "seen and counted while stopped equal a sibling event, at random",
 		  sibling_agrees },
 		{ "a signal of no event of the source is none of its business", foreign_signal },
 		{ "signals at any moment lose no overflow", signals_at_any_moment },
 		{ "SIGTRAPs at any moment lose no overflow", sigtrap_at_any_moment },
+		{ "an overflow whose signal cannot be queued is told by SIGIO", unqueued_signal },
 		{ "an overflow whose SIGTRAP is held back is found when it comes",
 		  blocked_sigtrap },
 		{ "a binding to a CPU sends SIGTRAP after each move", moved_sigtrap },

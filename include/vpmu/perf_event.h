@@ -111,8 +111,8 @@ struct vpmu_perf_event_state {
 	 * ENOENT: nothing counts this event here; EOPNOTSUPP: nor can it be limited
 	 * to the guest; EACCES, EPERM: not permitted (kernel.perf_event_paranoid);
 	 * EMFILE, ENOSPC: there are too many; EINVAL: this kernel has no such signal
-	 * (options.signal). With an event: its page could not be
-	 * mapped, and each total costs a system call.
+	 * (options.signal). It is kept when there is an event again. ENOMEM, EPERM with
+	 * an event: its page could not be mapped, and each total costs a system call.
 	 */
 	int error;
 	bool user_reads;       /* totals are read from user space, without system calls */
@@ -125,7 +125,10 @@ struct vpmu_perf_event_state {
 				  contention until then is among it */
 };
 
-/* System calls among them; not for the fast path. On the vCPU's thread. */
+/*
+ * counter: the library's index, as in struct vpmu_source_ops. System calls among
+ * them; not for the fast path. On the vCPU's thread.
+ */
 struct vpmu_perf_event_state vpmu_perf_event_state(struct vpmu_perf_event *source,
 						   unsigned int counter);
 

@@ -36,6 +36,17 @@ static const struct {
 	[VPMU_EVENT_BRANCH_MISSES] = { true, PERF_COUNT_HW_BRANCH_MISSES },
 };
 
+/*
+ * By an event select the reference is the bus or crystal clock; the fixed counter's is the
+ * time stamp counter's (SDM, "Pre-defined Architectural Performance Events").
+ */
+static uint64_t generic_config(const struct vpmu_event *event)
+{
+	if (event->id == VPMU_EVENT_REF_CYCLES && event->select)
+		return PERF_COUNT_HW_BUS_CYCLES;
+	return generic[event->id].config;
+}
+
 /* Linux's config of a raw event is laid out as IA32_PERFEVTSELx. */
 static uint64_t raw_config(const struct vpmu_event *event)
 {
@@ -50,7 +61,7 @@ bool vpmu_perf_event_hardware(const struct vpmu_event *event, struct perf_event_
 
 	if (plain && event->id < VPMU_EVENT_ARCHITECTURAL && generic[event->id].known) {
 		attr->type = PERF_TYPE_HARDWARE;
-		attr->config = generic[event->id].config;
+		attr->config = generic_config(event);
 		return true;
 	}
 	/* A fixed counter's event has no encoding. */

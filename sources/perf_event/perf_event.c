@@ -53,7 +53,7 @@ struct slot {
 struct vpmu_perf_event {
 	struct vpmu *pmu;
 	struct vpmu_perf_event_options options;
-	int cpu; /* where the thread was at the last entry */
+	int cpu; /* where the thread was at the last entry; -1: any, or not all events are there */
 	/* Shared: the slots' file descriptors; -1: the handler leaves the slot alone. */
 	int fds[SLOTS];
 	struct slot slots[SLOTS];
@@ -319,6 +319,9 @@ static bool source_bind(void *opaque, unsigned int counter, const struct vpmu_ev
 	else if (open_on(source, slot, cpu, &opened) == 0) {
 		install(source, slot, opened, cpu);
 		slot->bound = true;
+		/* The thread may be back for the next entry, which is to look at all then. */
+		if (cpu != source->cpu)
+			source->cpu = -1;
 	}
 	return slot->bound;
 }
