@@ -83,11 +83,11 @@ static void mind_alarm(struct vpmu *pmu, unsigned int counter)
 	uint64_t late = c->alarm > wanted ? c->alarm - wanted : 0;
 	uint64_t left = left_of(pmu, counter, c);
 
-	if (wanted == VPMU_NO_ALARM)
+	if (!pmu->vendor->interrupts(pmu, counter))
 		c->quiet = vpmu_counter_mask(pmu, counter);
-	else if (late <= left / BEARABLE_PART)
+	else if (c->alarm != VPMU_NO_ALARM && late <= left / BEARABLE_PART)
 		c->quiet = c->value + (left - late * BEARABLE_PART) / (BEARABLE_PART + 1);
-	else
+	else if (wanted != VPMU_NO_ALARM)
 		vpmu_touch(pmu, vpmu_bit(counter));
 }
 
@@ -157,9 +157,12 @@ uint64_t vpmu_read_counter(struct vpmu *pmu, unsigned int counter)
 
 void vpmu_write_counter(struct vpmu *pmu, unsigned int counter, uint64_t value)
 {
-	vpmu_settle(pmu, vpmu_bit(counter));
+	uint64_t counting = vpmu_bit(counter) & pmu->counting;
+
+	vpmu_settle(pmu, counting);
 	counter_at(pmu, counter)->value = value;
-	vpmu_touch(pmu, vpmu_bit(counter) & pmu->counting);
+	vpmu_touch(pmu, counting);
+	pmu->current |= counting;
 }
 
 static void unbind(struct vpmu *pmu, unsigned int counter)
@@ -217,6 +220,7 @@ static void start(struct vpmu *pmu, unsigned int counter, const struct vpmu_even
 		return;
 	hold_at(pmu, counter, source_total(pmu, counter));
 	pmu->counting |= vpmu_bit(counter);
+	pmu->current |= vpmu_bit(counter);
 	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
 		if (counts_retired(event, kind))
 			pmu->retired[kind] |= vpmu_bit(counter);
@@ -240,6 +244,11 @@ static void arm(struct vpmu *pmu, unsigned int counter)
 	c->quiet = 0;
 	if (alarm >= c->alarm)
 		return;
+	/* A source may set it from the total told last, which is to be one of now. */
+	if (!(pmu->current & vpmu_bit(counter))) {
+		settle(pmu, counter);
+		alarm = wanted_alarm(pmu, counter, c);
+	}
 	c->alarm = alarm;
 	pmu->ops->alarm(pmu->source, counter, alarm);
 }
@@ -290,6 +299,7 @@ static void heed_hints(struct vpmu *pmu)
 		return;
 	hinted = __atomic_exchange_n(&pmu->look, 0, __ATOMIC_ACQUIRE);
 	vpmu_touch(pmu, hinted);
+	pmu->current |= hinted & pmu->counting;
 	while (hinted) {
 		unsigned int counter = take_counter(&hinted);
 
@@ -325,6 +335,7 @@ bool vpmu_service_due(struct vpmu *pmu)
 		}
 		bring_all_into_line(pmu);
 	}
+	pmu->current = 0;
 	return pmi;
 }
 
@@ -397,6 +408,7 @@ void vpmu_reset(struct vpmu *pmu)
 	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
 		pmu->retired[kind] = 0;
 	pmu->counting = 0;
+	pmu->current = 0;
 	pmu->dirty = 0;
 	pmu->pmi = false;
 	pmu->vendor->reset(pmu);

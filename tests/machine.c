@@ -42,6 +42,7 @@ static uint64_t source_total(void *opaque, unsigned int counter)
 
 	assert_true(source->bound[counter]);
 	source->total_calls++;
+	source->asked[counter] = true;
 	return source->totals[counter];
 }
 
@@ -50,8 +51,10 @@ static void source_alarm(void *opaque, unsigned int counter, uint64_t at)
 	struct source *source = opaque;
 
 	assert_true(source->bound[counter]);
+	assert_true(source->asked[counter]);
 	source->alarm_calls++;
 	source->alarms[counter] = at;
+	source->totals[counter] += source->creeps;
 	if (source->hasty || at <= source->totals[counter])
 		go_off(source->machine, counter);
 }
@@ -63,6 +66,7 @@ static uint64_t source_known(void *opaque, unsigned int counter)
 	assert_true(source->bound[counter]);
 	assert_true(source->known[counter] <= source->totals[counter]);
 	source->known_calls++;
+	source->asked[counter] = true;
 	return source->known[counter];
 }
 
@@ -113,6 +117,7 @@ void start_version(struct machine *m, unsigned int version)
 void happen(struct machine *m, unsigned int counter, uint64_t n)
 {
 	m->source.totals[counter] += n;
+	m->source.asked[counter] = false;
 }
 
 void go_off(struct machine *m, unsigned int counter)

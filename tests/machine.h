@@ -33,9 +33,11 @@ struct source {
 	uint64_t alarms[COUNTERS];
 	uint64_t known[COUNTERS]; /* totals when an alarm last went off */
 	bool bound[COUNTERS];
+	bool asked[COUNTERS]; /* for its total, or what is known of it, since it last moved */
 	struct vpmu_event events[COUNTERS]; /* the last that was asked for */
 	bool (*refuses)(const struct vpmu_event *event);
-	bool hasty; /* each alarm that is set goes off at once */
+	bool hasty;  /* each alarm that is set goes off at once */
+	bool creeps; /* a total goes on by one while an alarm is set */
 	unsigned int binds, refusals, unbinds, total_calls, alarm_calls;
 	unsigned int known_calls; /* apart: they cost a source nothing */
 };

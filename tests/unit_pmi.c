@@ -624,7 +624,7 @@ static void hasty_source(void **state)
 	assert_true(vpmu_service(&m.pmu));
 }
 
-/* Counter 1's alarm is one for the past when it is set, while counter 0 has its PMI. */
+/* Counter 1's alarm has been reached once it is set, while counter 0 has its PMI. */
 static void reached_beside_a_pmi(void **state)
 {
 	struct machine m;
@@ -633,12 +633,11 @@ static void reached_beside_a_pmi(void **state)
 	start_on(&m, 3, &source_ops);
 	set_now(&m, A_PMC0, MAX_48);
 	set_now(&m, PERFEVTSEL0, SAMPLED_BRANCHES);
-	set_now(&m, A_PMC0 + 1, MAX_48 - 1);
-	set_now(&m, PERFEVTSEL0 + 1, INSTRUCTIONS | EVTSEL_INT);
+	set_now(&m, A_PMC0 + 1, MAX_48);
 	happen(&m, 0, 1);
-	happen(&m, 1, 1);
-	vpmu_retired(&m.pmu, true, false);
 	assert_int_equal(ring(&m), 1);
+	set(&m, PERFEVTSEL0 + 1, INSTRUCTIONS | EVTSEL_INT);
+	m.source.creeps = true;
 	assert_true(vpmu_service(&m.pmu));
 	assert_false(vpmu_service(&m.pmu));
 	assert_int_equal(get(&m, GLOBAL_STATUS), 3);

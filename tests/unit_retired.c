@@ -387,6 +387,31 @@ static void reset_counts_nothing(void **state)
 	assert_int_equal(get(&m, GLOBAL_STATUS), 0);
 }
 
+/* Nothing but the instructions' alarm is to be done, or it is among what the guest has changed. */
+static void alarm_from_now(void **state)
+{
+	struct machine m;
+	uint64_t at;
+
+	(void)state;
+	for (unsigned int changes = 0; changes < 2; changes++) {
+		start_counting(&m, SAMPLED_INSTRUCTIONS, MAX_48 - 2999);
+		assert_int_equal(get(&m, PMC0), MAX_48 - 2999);
+		at = m.source.totals[0] + 3000;
+		happen(&m, 0, 2000);
+		retire(&m, 2);
+		/* A bit that decides nothing. */
+		if (changes)
+			set(&m, PERFEVTSEL0, SAMPLED_INSTRUCTIONS | UINT64_C(1) << 19);
+		else
+			retire(&m, 1);
+		calls(&m);
+		assert_false(vpmu_service(&m.pmu));
+		assert_int_equal(m.source.total_calls, 1);
+		assert_int_equal(m.source.alarms[0], at - (changes ? 2 : 3));
+	}
+}
+
 /* Where counter 0 really overflows, as a total of its source. */
 static uint64_t overflow_total(struct machine *m)
 {
@@ -432,7 +457,8 @@ static void drift_is_borne(void **state)
 	retire(&m, 2);
 	assert_false(vpmu_service(&m.pmu));
 	assert_int_equal(m.source.alarms[0], alarm - 52);
-	assert_int_equal(calls(&m), 1);
+	assert_int_equal(m.source.total_calls, 1);
+	assert_int_equal(m.source.alarm_calls, 1);
 }
 
 static void exact_when_close(void **state)
@@ -464,7 +490,7 @@ static void moved_to_the_past(void **state)
 	happen(&m, 0, 8);
 	retire(&m, 2);
 	assert_int_equal(ring(&m), 0);
-	/* The alarm belongs where the total is already: the same service hears it. */
+	/* The alarm belongs where the total is already. */
 	assert_true(vpmu_service(&m.pmu));
 	assert_int_equal(get(&m, GLOBAL_STATUS), 1);
 	assert_int_equal(get(&m, PMC0), 0);
@@ -508,6 +534,22 @@ static void int_set_later(void **state)
 	retire(&m, 40000);
 	assert_false(vpmu_service(&m.pmu));
 	assert_int_equal(calls(&m), 0);
+}
+
+/* Without them it overflows one event beyond the highest total. */
+static void alarm_within_reach(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	start_version(&m, 3);
+	m.source.totals[0] = UINT64_MAX - 4999;
+	set_now(&m, A_PMC0, MAX_48 - 4999);
+	set_now(&m, PERFEVTSEL0, SAMPLED_INSTRUCTIONS);
+	assert_int_equal(m.source.alarms[0], VPMU_NO_ALARM);
+	retire(&m, 2);
+	assert_false(vpmu_service(&m.pmu));
+	assert_int_equal(m.source.alarms[0], UINT64_MAX - 1);
 }
 
 static void reads_shrink_the_bound(void **state)
@@ -564,6 +606,8 @@ static const struct CMUnitTest tests[] = {
 	{ .name = "after each service an alarm is late by at most 1/1024 of what is left",
 	  .test_func = drift_is_bounded },
 	{ .name = "an alarm that is late by less is not moved", .test_func = drift_is_borne },
+	{ .name = "an alarm that they move is set after a look at the total",
+	  .test_func = alarm_from_now },
 	{ .name = "with fewer than 1024 left the alarm is exact", .test_func = exact_when_close },
 	{ .name = "an overflow that its alarm was too late for is found by the next service",
 	  .test_func = moved_to_the_past },
@@ -571,6 +615,8 @@ static const struct CMUnitTest tests[] = {
 	  .test_func = early_alarm_stays },
 	{ .name = "a counter without INT has no alarm to be late, one that gets INT an exact one",
 	  .test_func = int_set_later },
+	{ .name = "an overflow that they bring within reach of the total gets an alarm",
+	  .test_func = alarm_within_reach },
 	{ .name = "a read that brings the overflow near makes a late alarm move",
 	  .test_func = reads_shrink_the_bound },
 };

@@ -73,7 +73,8 @@ struct vpmu_source_ops {
 	/*
 	 * Call vpmu_look() for the counter once its total has reached at, or
 	 * soon after; at once if it has already. Replaces the alarm before;
-	 * VPMU_NO_ALARM clears it, and is what a total starts with. An alarm
+	 * VPMU_NO_ALARM clears it, and is what a total starts with. The library has
+	 * called total() or known() for the counter since the guest last ran. An alarm
 	 * that has gone off is gone. It may come early, late or twice: it is
 	 * a hint. How late it comes is how late a PMI is; a counter whose
 	 * overflow asks for none gets no alarm. The library leaves an alarm

@@ -87,6 +87,7 @@ struct vpmu {
 	/* Counters that count an instruction of this kind, as vpmu_service() last left them. */
 	uint64_t retired[VPMU_RETIRED_KINDS];
 	uint64_t counting; /* counters whose value moves with their total */
+	uint64_t current;  /* dirty ones whose total has been asked for since the guest ran */
 	bool pmi; /* an overflow has asked for a PMI; some counter is dirty as long as it is set */
 	struct vpmu_config config;
 	const struct vpmu_vendor *vendor;

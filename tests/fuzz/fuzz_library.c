@@ -26,6 +26,7 @@ struct bound {
 	uint64_t known;
 	uint64_t alarm; /* VPMU_NO_ALARM: none, or it has gone off */
 	bool asked;     /* the library has been told of all that it wants to know after a hint */
+	bool current;   /* it has asked since the guest last ran */
 	/* The rest is of a counter that has counted since the last service. */
 	bool counting;
 	uint64_t since; /* the total that the library was last told ... */
@@ -43,6 +44,7 @@ static struct fuzz {
 	uint8_t first;      /* where totals start */
 	uint64_t looked;    /* hints that the library may not have followed yet */
 	bool serving;       /* vpmu_service() runs */
+	bool written;       /* a register has been: until the service the guest does not run */
 	bool pmi;           /* an overflow that asks for a PMI has been told */
 	unsigned int calls; /* of the source, in this step */
 } f;
@@ -175,7 +177,7 @@ static void told(unsigned int counter, uint64_t total)
 	struct bound *b = &f.bound[counter];
 	uint64_t counted = total - b->since;
 
-	b->asked = true;
+	b->asked = b->current = true;
 	if (f.serving)
 		f.looked &= ~(UINT64_C(1) << counter);
 	if (!b->counting)
@@ -230,6 +232,9 @@ static uint64_t source_known(void *source, unsigned int counter)
 	struct bound *b = asked_for(source, counter);
 
 	hold(b->is_bound, "a total of counter %u is asked for, which is not bound", counter);
+	b->current = true;
+	/* Whether it shows an overflow only the library can tell if totals drift. */
+	b->asked |= f.drifts;
 	/* It suffices if it shows an overflow; else the library asks on, or has to. */
 	if (b->counting && b->known > b->since && b->known - b->since > mask_of(counter) - b->value)
 		told(counter, b->known);
@@ -241,6 +246,7 @@ static void source_alarm(void *source, unsigned int counter, uint64_t at)
 	struct bound *b = asked_for(source, counter);
 
 	hold(b->is_bound, "an alarm is set for counter %u, which is not bound", counter);
+	hold(b->current, "an alarm is set for counter %u, whose total may be an old one", counter);
 	b->alarm = at;
 	if (f.eager)
 		ring_if_reached(counter);
@@ -276,6 +282,7 @@ static void happen(unsigned int counter, uint64_t n)
 	if (!b->is_bound)
 		return;
 	grow(b, n);
+	b->current &= f.written;
 	if (b->counting)
 		count(counter, b->total - before);
 	if (f.eager)
@@ -416,6 +423,7 @@ static void write_register(uint32_t msr, uint64_t value)
 	hold(answer == expected, "WRMSR %" PRIx32 "H, %" PRIx64 "H: answer %d", msr, value, answer);
 	hold(f.calls <= VPMU_MAX_GENERAL + VPMU_MAX_FIXED,
 	     "WRMSR %" PRIx32 "H: %u calls of the source", msr, f.calls);
+	f.written = true;
 	if (answer == VPMU_DONE)
 		note_written(msr);
 	check_told(before ^ interrupting());
@@ -515,13 +523,15 @@ static void check_alarm(unsigned int counter)
 {
 	const struct bound *b = &f.bound[counter];
 	uint64_t left = mask_of(counter) - b->value + 1;
+	uint64_t overflow = b->since + left;
 
 	if (!b->counting || !interrupts(counter) || test(f.looked, counter) ||
 	    left > VPMU_NO_ALARM - b->since)
 		return;
-	hold(b->alarm <= b->since + left + left / 1024,
-	     "counter %u overflows at %" PRIu64 ", its alarm is at %" PRIu64, counter,
-	     b->since + left, b->alarm);
+	hold(b->alarm <= overflow ||
+		     (b->alarm != VPMU_NO_ALARM && b->alarm - overflow <= left / 1024),
+	     "counter %u overflows at %" PRIu64 ", its alarm is at %" PRIu64, counter, overflow,
+	     b->alarm);
 }
 
 static void check_active(void)
@@ -551,7 +561,7 @@ static void service(void)
 		f.bound[i].asked = !f.bound[i].counting || !test(hinted, i);
 	f.serving = true;
 	pmi = vpmu_service(f.pmu);
-	f.serving = false;
+	f.serving = f.written = false;
 	for (unsigned int i = 0; i < COUNTERS; i++)
 		hold(!f.bound[i].counting || f.bound[i].asked, "a hint at counter %u is lost", i);
 	hold(f.calls <= CALLS_PER_COUNTER * counters(), "service: %u calls of the source", f.calls);
