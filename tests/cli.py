@@ -16,9 +16,11 @@ import time
 
 from tap import check, check_refusal, finish
 
+# VPMU_BUILD: the build folder (default: build).
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-VPMU = ROOT + "/build/vpmu"
-UNPACKED = ROOT + "/build/qemu"
+BUILD = os.path.abspath(os.environ.get("VPMU_BUILD", ROOT + "/build"))
+VPMU = BUILD + "/vpmu"
+UNPACKED = BUILD + "/qemu"
 REAL = UNPACKED + "/usr/bin/qemu-system-x86_64"
 CPU = ["-cpu", "Skylake-Server"]
 
@@ -175,7 +177,7 @@ def which_arguments(work):
 def with_pmu(work):
     report = work + "/a,b.report"
     qemu = stand_in(work + "/c,d", "qemu-system-x86_64", body='printf "%s\\n" "$@"')
-    plugin = ROOT + "/build/hosts/qemu/libvpmu-qemu.so"
+    plugin = BUILD + "/hosts/qemu/libvpmu-qemu.so"
 
     def words(*arguments):
         return vpmu("run", *arguments).stdout.splitlines()
@@ -238,9 +240,15 @@ def at_the_end(work):
     done = vpmu("run", "--report", work + "/kept", "--", qemu, *CPU)
     with open(work + "/kept", encoding="utf-8") as file:
         check("the next run adds to it", file.read() == 2 * kept)
+    done = vpmu("run", "--", qemu, *CPU, preexec_fn=ignore_children)
+    check("so it is for a caller that ignores its children", done.returncode == 7, done)
     qemu = stand_in(work + "/dies", "qemu-system-x86_64", body="kill -KILL $$")
     check("a QEMU that signal 9 kills is exit status 137",
           vpmu("run", "--", qemu, *CPU).returncode == 137)
+
+
+def ignore_children():
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
 
 def default_signals():
@@ -310,6 +318,25 @@ def real_qemu():
           in vpmu("info", "--pmu", "off").stdout)
 
 
+def info_json(work):
+    told = json.loads(vpmu("info", "--json", "--models", "on").stdout)
+    shown = vpmu("info", "--models", "on").stdout
+    check("info --json has the events of the text, and says the same of each",
+          [f"{each['encoding']} {each['name']:34} {each['how']}" for each in told["events"]]
+          == re.findall(r"(?m)^  ([0-9a-f]{2}/[0-9a-f]{2} .*)", shown)
+          and all(each["counted"] != each["how"].startswith("no")
+                  and each["of_model"] == each["how"].startswith("of a model")
+                  for each in told["events"]), told)
+    check("info --json says what serves", told["qemu"]["serves"] is True
+          and told["qemu"]["found"] == REAL and told["qemu"]["why_not"] is None
+          and told["pmu"]["general_counters"] == 4 and told["models"]["L2"] in shown, told)
+    old = stand_in(work + "/old", "qemu-system-x86_64", version="7.2.22")
+    told = json.loads(vpmu("info", "--json", "--pmu", "off", "--qemu", old).stdout)
+    check("info --json says what does not, and has no counters of a PMU that is off",
+          told["qemu"]["serves"] is False and "7.2.22" in told["qemu"]["why_not"]
+          and "general_counters" not in told["pmu"] and "events" not in told, told)
+
+
 def cpu_models():
     """Name, vendor and last CPUID leaf of each of the real QEMU's models."""
     qemu = subprocess.Popen([UNPACKED + "/usr/lib64/ld-linux-x86-64.so.2", "--library-path",
@@ -349,16 +376,28 @@ def real_models(work):
           len(models) > 40 and not wrong, len(models), *wrong)
 
 
+def full_output():
+    """What cannot be written is no success."""
+    with open("/dev/full", "w", encoding="ascii") as full:
+        for words in (["info"], ["--help"], ["run", "--help"]):
+            done = subprocess.run([VPMU, *words], stdin=subprocess.DEVNULL, stdout=full,
+                                  stderr=subprocess.PIPE, text=True, timeout=60)
+            check(f"vpmu {' '.join(words)} says that its output cannot be written",
+                  done.returncode == 2
+                  and done.stderr == "vpmu: standard output cannot be written\n", done)
+
+
 def manual():
     with open("docs/vpmu.1", encoding="utf-8") as file:
         page = file.read().replace("\\-", "-")
-    for command in ("run", "perf", "info"):
+    for command in ("run", "perf", "info", "bench", "replay"):
         said = vpmu(command, "--help").stdout
-        options = sorted(set(re.findall(r"(?m)^  (--[a-z-]+)", said)))
-        missing = [option for option in options
-                   if not re.search(re.escape(option) + r"(?![a-z-])", page)]
-        check(f"the manual page has every option of vpmu {command}", options and not missing,
-              missing, said)
+        section = page.split(f'.SH "VPMU {command.upper()}"\n')[1].split(".SH")[0]
+        told = set(re.findall(r"(?m)^  (--[a-z-]+)", said))
+        headings = re.findall(r"(?m)^\.TP\n(.*)$", section)
+        written = set(re.findall(r"--[a-z-]+", " ".join(headings)))
+        check(f"the manual page and vpmu {command} --help have the same options",
+              told and told == written, told ^ written)
 
 
 def main():
@@ -374,7 +413,9 @@ def main():
         at_the_end(work)
         signals(work)
         real_qemu()
+        info_json(work)
         real_models(work)
+        full_output()
         manual()
     finally:
         shutil.rmtree(work)

@@ -7,6 +7,7 @@
 #include "cache.h"
 #include "commands.h"
 #include "events.h"
+#include "json.h"
 #include "pmu.h"
 #include "predictor.h"
 #include "qemu.h"
@@ -33,13 +34,51 @@ const char info_usage[] =
 	"                 off)\n"
 	"  --cache CACHES the model's caches, as for vpmu run\n"
 	"  --qemu QEMU    the QEMU to check: a path or a name (default: as vpmu perf finds it)\n"
+	"  --json         print JSON: the same facts, yes and no as true and false\n"
 	"  --help         this text\n"
 	"\n"
 	"The exit status is 0, also if something is missing; 2 for a wrong option.\n";
 
-static void row(const char *name, const char *value)
+/* Where the facts are printed: as text, or as JSON. */
+struct sheet {
+	struct json json;
+	bool as_json;
+};
+
+static void begin(struct sheet *sheet, const char *key, const char *title)
 {
-	printf("  %-20s %s\n", name, value);
+	if (sheet->as_json)
+		json_object(&sheet->json, key);
+	else
+		puts(title);
+}
+
+static void end(struct sheet *sheet)
+{
+	if (sheet->as_json)
+		json_end_object(&sheet->json);
+}
+
+/* value: NULL if there is none, for which text has another word. */
+static void row(struct sheet *sheet, const char *key, const char *name, const char *value,
+		const char *none)
+{
+	if (sheet->as_json)
+		json_string(&sheet->json, key, value);
+	else
+		printf("  %-20s %s\n", name, value ? value : none);
+}
+
+/* A number of counters and their width. */
+static void counters_row(struct sheet *sheet, const char *key, unsigned int count,
+			 unsigned int width)
+{
+	if (sheet->as_json) {
+		json_number(&sheet->json, text("%s_counters", key), count);
+		json_number(&sheet->json, text("%s_width", key), width);
+	} else {
+		printf("  %-20s %u of %u bits\n", text("%s counters", key), count, width);
+	}
 }
 
 static const char *hardware_counters(void)
@@ -91,35 +130,39 @@ static const char *kvm(void)
 	return "there (vpmu does not use it yet)";
 }
 
-static void print_machine(void)
+static void print_machine(struct sheet *sheet)
 {
-	puts("This machine");
-	row("hardware counters", hardware_counters());
-	row("perf_event_paranoid", paranoid());
-	row("KVM", kvm());
+	begin(sheet, "machine", "This machine");
+	row(sheet, "hardware_counters", "hardware counters", hardware_counters(), "");
+	row(sheet, "perf_event_paranoid", "perf_event_paranoid", paranoid(), "");
+	row(sheet, "kvm", "KVM", kvm(), "");
+	end(sheet);
 }
 
-static const char *kernel(const char *series)
+static void print_qemu(struct sheet *sheet, const char *named)
 {
-	const char *release = kernel_release(series);
-
-	return release ? release : "missing (`make setup' unpacks it)";
-}
-
-static void print_qemu(const char *named)
-{
+	static const char missing[] = "missing (`make setup' unpacks it)";
+	const char *plugin = paths_get()->plugin;
 	struct qemu qemu;
 	const char *error = qemu_find(named, &qemu);
 
-	puts("\nQEMU");
-	row("found", qemu.path ? qemu.path : "none");
-	if (qemu.version)
-		row("version", qemu.version);
-	row("serves", error ? text("no: %s", error) : "yes, with -accel tcg");
-	row("plugin", file_exists(paths_get()->plugin) ? paths_get()->plugin : "not built");
-	puts("\nGuest kernels of vpmu perf");
-	row("6.1", kernel("6.1"));
-	row("6.12", kernel("6.12"));
+	begin(sheet, "qemu", "\nQEMU");
+	row(sheet, "found", "found", qemu.path, "none");
+	if (qemu.version || sheet->as_json)
+		row(sheet, "version", "version", qemu.version, "");
+	if (sheet->as_json) {
+		json_bool(&sheet->json, "serves", !error);
+		json_string(&sheet->json, "why_not", error);
+	} else {
+		row(sheet, "", "serves", error ? text("no: %s", error) : "yes, with -accel tcg",
+		    "");
+	}
+	row(sheet, "plugin", "plugin", file_exists(plugin) ? plugin : NULL, "not built");
+	end(sheet);
+	begin(sheet, "kernels", "\nGuest kernels of vpmu perf");
+	row(sheet, "6.1", "6.1", kernel_release("6.1"), missing);
+	row(sheet, "6.12", "6.12", kernel_release("6.12"), missing);
+	end(sheet);
 }
 
 static bool is_advertised(const struct vpmu_config *config, enum vpmu_event_id id)
@@ -158,55 +201,95 @@ static const char *how_counted(const struct vpmu_config *config, const struct ev
 	return text("yes%s%s", advertised, fixed_counter(config, event->id));
 }
 
-static void print_models(const struct pmu_options *options)
+static void print_event(struct sheet *sheet, const struct vpmu_config *config,
+			const struct event_row *event, const struct pmu_options *options)
+{
+	const char *how = how_counted(config, event, options);
+	const char *encoding = text("%02x/%02x", event->select, event->umask);
+
+	if (!sheet->as_json) {
+		printf("  %s %-34s %s\n", encoding, event->name, how);
+		return;
+	}
+	json_object(&sheet->json, NULL);
+	json_string(&sheet->json, "encoding", encoding);
+	json_string(&sheet->json, "name", event->name);
+	json_bool(&sheet->json, "counted", !event_why_not(event, pmu_models(options)));
+	json_bool(&sheet->json, "of_model", event_is_modelled(event));
+	json_bool(&sheet->json, "advertised", is_advertised(config, event->id));
+	json_string(&sheet->json, "how", how);
+	json_end_object(&sheet->json);
+}
+
+static void print_events(struct sheet *sheet, const struct vpmu_config *config,
+			 const struct pmu_options *options)
+{
+	if (sheet->as_json)
+		json_array(&sheet->json, "events");
+	else
+		puts("\nEvents of this PMU under TCG (event select/unit mask)");
+	for (size_t i = 0; i < event_rows_count; i++)
+		print_event(sheet, config, &event_rows[i], options);
+	if (sheet->as_json)
+		json_end_array(&sheet->json);
+	else
+		puts("  any other                                no: a guest that programs one is "
+		     "reported");
+}
+
+static void print_models(struct sheet *sheet, const struct pmu_options *options)
 {
 	static const char *const names[CACHE_COUNT] = { "L1I", "L1D", "L2", "LLC" };
 	struct cache_config config = cache_config_default;
 
-	puts("\nModels (docs/models.md); what they count is not what hardware would");
-	row("branch predictor",
+	begin(sheet, "models",
+	      "\nModels (docs/models.md); what they count is not what hardware would");
+	row(sheet, "branch_predictor", "branch predictor",
 	    text("gshare of %u counters and %u outcomes, %u targets, %u returns",
-		 PREDICTOR_COUNTERS, PREDICTOR_HISTORY_BITS, PREDICTOR_TARGETS, PREDICTOR_RETURNS));
+		 PREDICTOR_COUNTERS, PREDICTOR_HISTORY_BITS, PREDICTOR_TARGETS, PREDICTOR_RETURNS),
+	    "");
 	if (options->cache)
 		cache_config_parse(&config, options->cache);
 	for (unsigned int i = 0; i < CACHE_COUNT; i++) {
 		const struct cache_geometry *g = &config.level[i];
 
-		row(names[i],
-		    text("%u KiB, %u ways of %u bytes", g->size / 1024, g->ways, g->line));
+		row(sheet, names[i], names[i],
+		    text("%u KiB, %u ways of %u bytes", g->size / 1024, g->ways, g->line), "");
 	}
+	end(sheet);
 }
 
-static void print_pmu(const struct pmu_options *options)
+static void print_pmu(struct sheet *sheet, const struct pmu_options *options)
 {
 	unsigned int version = pmu_version(options->pmu);
 	struct vpmu_config config =
 		vpmu_config_intel(version, events_architectural(pmu_models(options)));
 
-	printf("\nPMU %s\n", options->pmu);
+	begin(sheet, "pmu", text("\nPMU %s", options->pmu));
+	if (sheet->as_json) {
+		json_string(&sheet->json, "name", options->pmu);
+		json_string(&sheet->json, "cycles_per_instruction", options->cpi);
+	}
 	if (!version) {
-		row("counters", "none: the guest sees no PMU");
+		if (!sheet->as_json)
+			row(sheet, "", "counters", "none: the guest sees no PMU", "");
+		end(sheet);
 		return;
 	}
-	row("general counters", text("%u of %u bits", config.general, config.general_width));
-	row("fixed counters", text("%u of %u bits", config.fixed, config.fixed_width));
-	row("overflow", "interrupt (PMI) through the local APIC's LVTPC, as NMI or vector");
-	puts("\nEvents of this PMU under TCG (event select/unit mask)");
-	for (size_t i = 0; i < event_rows_count; i++) {
-		const struct event_row *event = &event_rows[i];
-
-		printf("  %02x/%02x %-34s %s\n", event->select, event->umask, event->name,
-		       how_counted(&config, event, options));
-	}
-	puts("  any other                                no: a guest that programs one is "
-	     "reported");
+	counters_row(sheet, "general", config.general, config.general_width);
+	counters_row(sheet, "fixed", config.fixed, config.fixed_width);
+	row(sheet, "overflow", "overflow",
+	    "interrupt (PMI) through the local APIC's LVTPC, as NMI or vector", "");
+	end(sheet);
+	print_events(sheet, &config, options);
 	if (pmu_models(options))
-		print_models(options);
+		print_models(sheet, options);
 }
 
 int command_info(int argc, char **argv)
 {
 	struct pmu_options options = PMU_OPTIONS_DEFAULT;
+	struct sheet sheet = { .json = { .file = stdout } };
 	const char *named = NULL;
 
 	for (int i = 1; i < argc; i++) {
@@ -215,18 +298,23 @@ int command_info(int argc, char **argv)
 
 		if (value) {
 			named = value;
+		} else if (!strcmp(argv[i], "--json")) {
+			sheet.as_json = true;
 		} else if (!strcmp(argv[i], "--help")) {
 			fputs(info_usage, stdout);
 			return 0;
 		} else if (!pmu_option(&options, argv, &i) || options.report || options.trace ||
 			   options.plugin) {
 			fail("info: unknown option or argument `%s'; there are --pmu, --cpi, "
-			     "--models, --cache, --qemu and --help",
+			     "--models, --cache, --qemu, --json and --help",
 			     word);
 		}
 	}
-	print_machine();
-	print_qemu(named);
-	print_pmu(&options);
+	if (sheet.as_json)
+		json_object(&sheet.json, NULL);
+	print_machine(&sheet);
+	print_qemu(&sheet, named);
+	print_pmu(&sheet, &options);
+	end(&sheet);
 	return 0;
 }

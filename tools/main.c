@@ -5,6 +5,7 @@
 #include "commands.h"
 #include "util.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,7 +29,7 @@ static const struct {
 	{ "replay", command_replay }, { "info", command_info },
 };
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 
@@ -49,4 +50,16 @@ int main(int argc, char **argv)
 	if (name[0] == '-')
 		fail("unknown option `%s'; there are --help and --version", name);
 	fail("unknown command `%s'; there are run, perf, bench, replay and info", name);
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	/* Whoever starts this may ignore it; then nobody could wait for a QEMU. */
+	signal(SIGCHLD, SIG_DFL);
+	status = run(argc, argv);
+	if (fflush(stdout) || ferror(stdout))
+		fail("standard output cannot be written");
+	return status;
 }

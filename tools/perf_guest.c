@@ -152,6 +152,21 @@ static void put_environment(FILE *job, bool deterministic)
 		put(job, "env", deterministic_variables[i]);
 }
 
+/*
+ * Where a file that the job names will lie: in the guest's scratch layer folders have
+ * their real names, and those on the way to it may be others or "..".
+ */
+static const char *real_place(const char *name)
+{
+	const char *slash = strrchr(name, '/');
+	char *folder;
+
+	if (!slash)
+		return name;
+	folder = realpath(text("%.*s/", (int)(slash - name), name), NULL);
+	return folder ? text("%s/%s", folder, slash + 1) : name;
+}
+
 static void put_job(FILE *job, const struct perf_options *options, char *const *argv,
 		    const char *release)
 {
@@ -170,7 +185,7 @@ static void put_job(FILE *job, const struct perf_options *options, char *const *
 	if (options->deterministic)
 		put(job, "fixed", "1");
 	for (size_t i = 0; i < options->out.count; i++)
-		put(job, "out", options->out.v[i]);
+		put(job, "out", real_place(options->out.v[i]));
 	if (options->out_all)
 		put(job, "all", "1");
 	free(cwd);

@@ -8,6 +8,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stddef.h>
 #include <string.h>
@@ -19,12 +20,25 @@ struct buffer {
 	size_t have;
 };
 
-static bool write_all(int fd, const char *data, size_t size)
+/* What ends a wait, whatever is waited for. */
+struct stopper {
+	const volatile sig_atomic_t *stop;
+	const sigset_t *mask;
+};
+
+/* Where poll finds room, a pipe has so much of it that PIPE_BUF bytes do not block. */
+static bool write_all(int fd, const char *data, size_t size, const struct stopper *stopper)
 {
 	while (size) {
-		ssize_t n = write(fd, data, size);
+		struct pollfd room = { .fd = fd, .events = POLLOUT };
+		ssize_t n;
 
-		if (n < 0 && errno != EINTR)
+		if (*stopper->stop)
+			return false;
+		if (ppoll(&room, 1, NULL, stopper->mask) <= 0)
+			continue;
+		n = write(fd, data, size < PIPE_BUF ? size : PIPE_BUF);
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
 			return false;
 		if (n > 0) {
 			data += n;
@@ -34,9 +48,9 @@ static bool write_all(int fd, const char *data, size_t size)
 	return true;
 }
 
-/* Returns false if the frame is the last one, or its reader has gone. */
-static bool take_frame(const struct wire_header *header, const char *data, enum pump_end *end,
-		       int *status)
+/* Returns false if the frame is the last one, or nobody takes it. */
+static bool take_frame(const struct wire_header *header, const char *data,
+		       const struct stopper *stopper, enum pump_end *end, int *status)
 {
 	int fd = header->type == WIRE_STDOUT ? STDOUT_FILENO : STDERR_FILENO;
 	int32_t value;
@@ -44,8 +58,10 @@ static bool take_frame(const struct wire_header *header, const char *data, enum 
 	switch (header->type) {
 	case WIRE_STDOUT:
 	case WIRE_STDERR:
-		*end = PUMP_CLOSED;
-		return write_all(fd, data, header->size);
+		if (write_all(fd, data, header->size, stopper))
+			return true;
+		*end = *stopper->stop ? PUMP_INTERRUPTED : PUMP_CLOSED;
+		return false;
 	case WIRE_STATUS:
 		memcpy(&value, data, sizeof(value));
 		*status = value;
@@ -59,7 +75,8 @@ static bool take_frame(const struct wire_header *header, const char *data, enum 
 }
 
 /* Take the whole frames there are. Returns false as take_frame(). */
-static bool take_frames(struct buffer *in, enum pump_end *end, int *status)
+static bool take_frames(struct buffer *in, const struct stopper *stopper, enum pump_end *end,
+			int *status)
 {
 	struct wire_header header;
 	size_t at = 0;
@@ -72,7 +89,7 @@ static bool take_frames(struct buffer *in, enum pump_end *end, int *status)
 		}
 		if (in->have - at < sizeof(header) + header.size)
 			break;
-		if (!take_frame(&header, in->data + at + sizeof(header), end, status))
+		if (!take_frame(&header, in->data + at + sizeof(header), stopper, end, status))
 			return false;
 		at += sizeof(header) + header.size;
 	}
@@ -119,6 +136,7 @@ enum pump_end pump(int guest, bool input, const volatile sig_atomic_t *stop, con
 		   int *status)
 {
 	static struct buffer in, out;
+	const struct stopper stopper = { .stop = stop, .mask = mask };
 	enum pump_end end = PUMP_GONE;
 
 	if (!input) {
@@ -143,7 +161,7 @@ enum pump_end pump(int guest, bool input, const volatile sig_atomic_t *stop, con
 			continue;
 		if (!receive(guest, &in))
 			return PUMP_GONE;
-		if (!take_frames(&in, &end, status))
+		if (!take_frames(&in, &stopper, &end, status))
 			return end;
 	}
 	return PUMP_INTERRUPTED;

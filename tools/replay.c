@@ -288,5 +288,5 @@ int command_replay(int argc, char **argv)
 		count_calls(&settings, &plan);
 	plan_free(&plan);
 	trace_free(&trace);
-	return fflush(stdout) || ferror(stdout) ? EXIT_REFUSED : 0;
+	return 0;
 }

@@ -247,8 +247,8 @@ static void set_sysctl(const char *name, const char *value)
 static void set_sysctls(void)
 {
 	/* Under emulation a PMI takes long: the kernel must not throttle for it. */
+	set_sysctl("perf_event_max_sample_rate", "100000"); /* not to be set after the next */
 	set_sysctl("perf_cpu_time_max_percent", "0");
-	set_sysctl("perf_event_max_sample_rate", "100000");
 	set_sysctl("perf_event_paranoid", "-1");
 	set_sysctl("perf_event_mlock_kb", "16384");
 	set_sysctl("kptr_restrict", "0");
@@ -426,24 +426,32 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+/* The port hands over what it has, which may end anywhere. */
+static void read_port(void *data, size_t size)
+{
+	char *at = data;
+
+	while (size) {
+		ssize_t n = read(port, at, size);
+
+		if (n > 0) {
+			at += n;
+			size -= (size_t)n;
+		}
+	}
+}
+
 /* Standard input from the host, one frame at a time; its pipe may be full. */
 static void pump_input(int *to, char *data, size_t *have)
 {
 	if (!*have) {
 		struct wire_header header;
-		size_t got = 0;
 
-		if (read(port, &header, sizeof(header)) != (ssize_t)sizeof(header))
-			return;
-		while (got < header.size) {
-			ssize_t n = read(port, data + got, header.size - got);
-
-			if (n > 0)
-				got += (size_t)n;
-		}
-		if (!got)
+		read_port(&header, sizeof(header));
+		read_port(data, header.size);
+		if (!header.size)
 			close_fd(to);
-		*have = got;
+		*have = header.size;
 	} else if (*to >= 0) {
 		ssize_t n = write(*to, data, *have);
 
@@ -484,6 +492,25 @@ static void on_child(int signal_number)
 	errno = kept;
 }
 
+/* Orphans of the job's are ours, too. Says whether the job itself has ended. */
+static bool reap(pid_t child, int *status)
+{
+	char bytes[64];
+	bool ended = false;
+	pid_t pid;
+	int how;
+
+	while (read(child_pipe[0], bytes, sizeof(bytes)) > 0)
+		;
+	while ((pid = waitpid(-1, &how, WNOHANG)) > 0) {
+		if (pid != child)
+			continue;
+		*status = how;
+		ended = true;
+	}
+	return ended;
+}
+
 /* Whatever a dead job's descendants have not written yet is lost; what is in the pipes is not. */
 static void drain(const struct stream *stream)
 {
@@ -519,7 +546,7 @@ static int pump(pid_t child, int in, struct stream streams[2])
 				close_fd(&streams[i].fd);
 		if (fds[2].revents)
 			pump_input(&in, data, &have);
-		if (fds[3].revents && waitpid(child, &status, WNOHANG) == child)
+		if (fds[3].revents && reap(child, &status))
 			return status;
 	}
 }
