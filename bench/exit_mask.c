@@ -29,6 +29,14 @@ static void count(struct kvm_counter *counter)
 	kvm_set_bit(&counter->vcpu->requests, KVM_REQUEST_PMU);
 }
 
+/* By the filter alone: all counters of the bitmap are enabled, and are not asked again. */
+static bool is_allowed(const struct kvm_counter *counter)
+{
+	const struct kvm_filter *filter = counter->vcpu->vm->filter;
+
+	return !filter || kvm_filter_allows(filter, counter);
+}
+
 static void trigger(struct kvm_vcpu *vcpu, const uint64_t *counting)
 {
 	struct kvm_pmu *pmu = &vcpu->pmu;
@@ -44,7 +52,7 @@ static void trigger(struct kvm_vcpu *vcpu, const uint64_t *counting)
 	for (unsigned int i = kvm_next(bitmap, 0); i < 64; i = kvm_next(bitmap, i + 1)) {
 		struct kvm_counter *counter = kvm_counter(pmu, i);
 
-		if (counter && kvm_is_allowed(counter) && kvm_level_matches(counter))
+		if (counter && is_allowed(counter) && kvm_level_matches(counter))
 			count(counter);
 	}
 }

@@ -4,47 +4,26 @@
  */
 #include "json.h"
 
+#include "utf8.h"
+
 #include <math.h>
 #include <stddef.h>
 
-/* The length of the UTF-8 sequence that starts here; 0: none does (RFC 3629). */
-static size_t sequence(const unsigned char *at)
-{
-	size_t length = at[0] < 0x80   ? 1
-			: at[0] < 0xc2 ? 0
-			: at[0] < 0xe0 ? 2
-			: at[0] < 0xf0 ? 3
-				       : 4;
-
-	if (at[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < length; i++)
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-	/* Too long a form, a surrogate, beyond the last code point. */
-	if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
-	    (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
-		return 0;
-	return length;
-}
-
 static void quote(FILE *file, const char *text)
 {
-	const unsigned char *at = (const unsigned char *)text;
-
 	fputc('"', file);
-	while (*at) {
-		size_t length = sequence(at);
+	while (*text) {
+		size_t length = utf8_length(text);
 
 		if (!length)
 			fputs("\\ufffd", file);
-		else if (*at == '"' || *at == '\\')
-			fprintf(file, "\\%c", *at);
-		else if (*at < 0x20 || *at == 0x7f)
-			fprintf(file, "\\u%04x", *at);
+		else if (*text == '"' || *text == '\\')
+			fprintf(file, "\\%c", *text);
+		else if ((*text > 0 && *text < 0x20) || *text == 0x7f)
+			fprintf(file, "\\u%04x", (unsigned int)*text);
 		else
-			fwrite(at, 1, length, file);
-		at += length ? length : 1;
+			fwrite(text, 1, length, file);
+		text += length ? length : 1;
 	}
 	fputc('"', file);
 }

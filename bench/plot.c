@@ -6,6 +6,7 @@
 #include "plot.h"
 
 #include "alloc.h"
+#include "utf8.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -36,7 +37,10 @@ struct axis {
 
 static void escape(FILE *file, const char *text)
 {
-	for (; *text; text++)
+	size_t length;
+
+	for (; *text; text += length ? length : 1) {
+		length = utf8_length(text);
 		switch (*text) {
 		case '<':
 			fputs("&lt;", file);
@@ -48,8 +52,14 @@ static void escape(FILE *file, const char *text)
 			fputs("&amp;", file);
 			break;
 		default:
-			fputc((unsigned char)*text < 0x20 ? ' ' : *text, file);
+			if (!length)
+				fputs("\xef\xbf\xbd", file); /* U+FFFD */
+			else if (*text > 0 && *text < 0x20)
+				fputc(' ', file);
+			else
+				fwrite(text, 1, length, file);
 		}
+	}
 }
 
 static void words(FILE *file, double x, double y, const char *more, const char *text)

@@ -11,8 +11,9 @@ import xml.etree.ElementTree as ElementTree
 
 from tap import check, check_refusal, finish
 
+# VPMU_BUILD: the build folder (default: build).
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-VPMU = ROOT + "/build/vpmu"
+VPMU = os.path.abspath(os.environ.get("VPMU_BUILD", ROOT + "/build")) + "/vpmu"
 SVG = "{http://www.w3.org/2000/svg}"
 CANDIDATES = ["walk", "guard", "mask", "ours", "ours_service"]
 STATES = ["PMU off", "idle, GLOBAL_CTRL 0", "idle", "cycles", "instructions", "instructions:u"]

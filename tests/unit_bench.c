@@ -223,6 +223,20 @@ static void a_plot_escapes_texts_and_marks_absent_values(void **state)
 	report_free(&report);
 }
 
+static void a_plot_is_utf_8_whatever_its_texts_are(void **state)
+{
+	struct report report = { NULL, NULL };
+	struct plot plot = { .title = "\xff<\xc3\xa4\x01", .axis = "cost" };
+	FILE *file = paper();
+
+	(void)state;
+	plot.table = small_table(&report);
+	plot_svg(file, &plot);
+	fclose(file);
+	assert_non_null(strstr(printed, ">\xef\xbf\xbd&lt;\xc3\xa4 </text>"));
+	report_free(&report);
+}
+
 static void a_logarithmic_plot_has_no_bar_for_zero(void **state)
 {
 	struct report report = { NULL, NULL };
@@ -269,6 +283,7 @@ int main(void)
 		cmocka_unit_test(json_escapes_what_it_must),
 		cmocka_unit_test(a_number_that_is_none_is_absent),
 		cmocka_unit_test(a_plot_escapes_texts_and_marks_absent_values),
+		cmocka_unit_test(a_plot_is_utf_8_whatever_its_texts_are),
 		cmocka_unit_test(a_logarithmic_plot_has_no_bar_for_zero),
 		cmocka_unit_test(an_empty_table_can_be_plotted),
 	};
