@@ -128,7 +128,7 @@ def measures(work):
     with tempfile.TemporaryDirectory(prefix="vpmu-test-", dir=work) as folder:
         done = subprocess.run([VPMU, "bench", "guest", "--quick", "--json", "--plot", plot],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=180, env=dict(os.environ, TMPDIR=folder))
+                              timeout=600, env=dict(os.environ, TMPDIR=folder))
         check("bench guest --quick --json succeeds and prints nothing on stderr",
               done.returncode == 0 and not done.stderr, done.stderr)
         check("it leaves nothing behind", left_behind(folder) == ([], []), left_behind(folder))
@@ -147,11 +147,17 @@ def measures(work):
     check_plot(plot)
 
 
+def default_interrupt():
+    """A shell's background jobs ignore it, and their children do, too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def interrupted(work):
     with tempfile.TemporaryDirectory(prefix="vpmu-test-", dir=work) as folder:
         bench = subprocess.Popen([VPMU, "bench", "guest"], stdin=subprocess.DEVNULL,
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                 env=dict(os.environ, TMPDIR=folder), start_new_session=True)
+                                 env=dict(os.environ, TMPDIR=folder), start_new_session=True,
+                                 preexec_fn=default_interrupt)
         time.sleep(3)
         os.killpg(bench.pid, signal.SIGINT)
         output, errors = bench.communicate(timeout=60)

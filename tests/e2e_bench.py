@@ -19,7 +19,7 @@ BASELINES = ("kvm-6.12", "kvm-rfc", "kvm-2018")
 
 
 def run(words):
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300,
+    done = subprocess.run(words, capture_output=True, text=True, timeout=900,
                           stdin=subprocess.DEVNULL)
     start = done.stdout.find("{")
     try:
@@ -115,7 +115,7 @@ def check_many_in_guest():
         f"{VPMU} replay --source hardware {ROOT}/bench/traces/{name}.trace" for name in names)
     done = subprocess.run([VPMU, "perf", "--pmu", "intel-v5", "stat", "-e", "dummy", "-o",
                            "/dev/null", "--", "sh", "-c", words], capture_output=True, text=True,
-                          timeout=300, stdin=subprocess.DEVNULL)
+                          timeout=900, stdin=subprocess.DEVNULL)
     outputs = done.stdout.split("next\n")
     check("vpmu replay replays six and ten events in a guest with our own PMU",
           done.returncode == 0 and len(outputs) == len(names), done)
