@@ -43,6 +43,11 @@ count() {
 count compiler gcc -O2 -c small.c -o /tmp/small.o
 count interpreter perl -e '%h = map { $_ => 1 } 1 .. 2000; print join ",", keys %h, rand, time'
 count compressor gzip -9c /usr/include/stdio.h
+clock() { perl -MTime::HiRes=clock_gettime,CLOCK_MONOTONIC,sleep -e "$@"; }
+clock 'printf "monotonic %.9f %.9f\\n", clock_gettime(CLOCK_MONOTONIC), clock_gettime(CLOCK_MONOTONIC)'
+clock '$a = clock_gettime(CLOCK_MONOTONIC); sleep 0.2; $b = clock_gettime(CLOCK_MONOTONIC); sleep 0.2;
+printf "slept %s\\n", $b - $a >= 0.2 && clock_gettime(CLOCK_MONOTONIC) - $b >= 0.2'
+LC_ALL=C perf stat -e dummy -- sleep 1 2>&1 | sed -n 's/ *\\([0-9.]*\\) seconds time elapsed/elapsed \\1/p'
 set -- $(od -An -N8 -tx1 /dev/urandom) $$ $(date +%s.%N) $(env | wc -c) $(mktemp -u)
 echo "fixed $*"
 exit 7
@@ -77,13 +82,18 @@ def main():
           *((done.returncode, done.stderr) for done in runs))
     for name, what in (("count compiler", "a compiler"), ("count interpreter", "an interpreter"),
                        ("count compressor", "a compressor"),
-                       ("fixed", "what is random or a matter of time elsewhere")):
+                       ("fixed", "what is random or a matter of time elsewhere"),
+                       ("monotonic", "a monotonic clock")):
         values = [found(done, name) for done in runs]
         sentence = (f"instructions:u and branches:u of {what} are the same three times"
-                    if name != "fixed" else f"{what} is the same three times")
+                    if name.startswith("count") else f"{what} is the same three times")
         check(sentence, values[0] and len(set(values)) == 1, *values,
               *(done.stderr for done in runs if done.returncode != 7))
         print(f"# {name}: {values[0]}")
+    check("who waits for time sees it pass", all(found(done, "slept") == "1" for done in runs),
+          *runs)
+    check("perf's own time is what passes", all(float(found(done, "elapsed") or 0) >= 1
+                                                for done in runs), *runs)
     return finish()
 
 

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The same random numbers and time each time: a tracer answers getrandom() and
- * what asks for the time of day, and writes what the kernel has put at AT_RANDOM
- * of a new program. The kernel's own pool takes the moments of the host's
- * interrupts in, and its clock the length of the host's I/O; no two boots are the
- * same. The guest has no vDSO, so all of this are system calls.
+ * what asks for the time, and writes what the kernel has put at AT_RANDOM of a
+ * new program. The kernel's own pool takes the moments of the host's interrupts
+ * in, and its clocks the length of the host's I/O; no two boots are the same.
+ * The guest has no vDSO, so all of this are system calls.
  *
  * Each process has a sequence of its own, which depends on where it is in the
  * tree of processes and not on when it was started. Nothing here runs as user
  * code of the job, so its counts at level 3 do not change.
+ *
+ * A clock that only counts its readings would let a program wait forever that
+ * waits until it shows some time. So a program that waits for time, has threads
+ * or opens perf events (perf, which times its command) has the kernel's own
+ * monotonic clocks from then on; they are ahead of what it was told before.
  */
 #define _GNU_SOURCE
 #include "fixed.h"
@@ -47,13 +52,17 @@
  */
 #define START INT64_C(2114467200)
 
+/* Where the monotonic clocks begin: none of these guests boots in less. */
+#define MONOTONIC_START INT64_C(1)
+
 /* A thread of the job. */
 struct tracee {
 	struct tracee *next;
 	pid_t pid;
 	uint64_t name; /* of its place in the tree */
 	uint64_t children, taken;
-	int64_t clock; /* microseconds since START */
+	int64_t clock; /* microseconds since START and MONOTONIC_START */
+	bool times;    /* it has the kernel's monotonic clocks */
 	bool named;
 	int stopped; /* the status it has stopped with before it was named; 0: it runs */
 };
@@ -145,10 +154,10 @@ static long fill(struct tracee *tracee, uint64_t at, uint64_t size)
 	return (long)done;
 }
 
-/* All clocks of real time have these two words; the second's unit is a 1/per_second s. */
-static long tell_time(struct tracee *tracee, uint64_t at, int64_t per_second)
+/* All clocks have these two words; the second's unit is a 1/per_second s. */
+static long tell_time(struct tracee *tracee, int64_t start, uint64_t at, int64_t per_second)
 {
-	int64_t now[2] = { START + tracee->clock / MILLION,
+	int64_t now[2] = { start + tracee->clock / MILLION,
 			   tracee->clock % MILLION * (per_second / MILLION) };
 
 	tracee->clock++;
@@ -166,29 +175,48 @@ static long tell_seconds(struct tracee *tracee, uint64_t at)
 	return now;
 }
 
-static long answer_call(struct tracee *tracee, const struct user_regs_struct *regs)
+static bool is_monotonic(uint64_t clock)
 {
-	switch (regs->orig_rax) {
-	case SYS_getrandom:
-		return fill(tracee, regs->rdi, regs->rsi);
-	case SYS_clock_gettime:
-		return tell_time(tracee, regs->rsi, 1000 * MILLION);
-	case SYS_gettimeofday:
-		return tell_time(tracee, regs->rdi, MILLION);
-	case SYS_time:
-		return tell_seconds(tracee, regs->rdi);
-	}
-	return -ENOSYS;
+	return clock == CLOCK_MONOTONIC || clock == CLOCK_MONOTONIC_RAW ||
+	       clock == CLOCK_MONOTONIC_COARSE || clock == CLOCK_BOOTTIME;
 }
 
-/* The call is not made: its answer is there already. */
-static void answer(struct tracee *tracee)
+/* False: the kernel is to make the call. */
+static bool answer_call(struct tracee *tracee, const struct user_regs_struct *regs, long *answer)
+{
+	bool monotonic = is_monotonic((uint32_t)regs->rdi);
+
+	switch (regs->orig_rax) {
+	case SYS_getrandom:
+		*answer = fill(tracee, regs->rdi, regs->rsi);
+		return true;
+	case SYS_clock_gettime:
+		if (monotonic && tracee->times)
+			return false;
+		*answer = tell_time(tracee, monotonic ? MONOTONIC_START : START, regs->rsi,
+				    1000 * MILLION);
+		return true;
+	case SYS_gettimeofday:
+		*answer = tell_time(tracee, START, regs->rdi, MILLION);
+		return true;
+	case SYS_time:
+		*answer = tell_seconds(tracee, regs->rdi);
+		return true;
+	}
+	tracee->times = true;
+	return false;
+}
+
+/* A call that is not made has its answer already. */
+static void serve_call(struct tracee *tracee)
 {
 	struct user_regs_struct regs;
+	long answer;
 
-	if (ptrace(PTRACE_GETREGS, tracee->pid, NULL, &regs))
+	if (ptrace(PTRACE_GETREGS, tracee->pid, NULL, &regs) ||
+	    !answer_call(tracee, &regs, &answer))
 		return;
-	regs.rax = (unsigned long long)answer_call(tracee, &regs);
+	regs.rax = (unsigned long long)answer;
 	regs.orig_rax = (unsigned long long)-1;
 	ptrace(PTRACE_SETREGS, tracee->pid, NULL, &regs);
 }
@@ -238,6 +266,7 @@ static void begin_child(struct tracee *parent)
 				  .pid = child->pid,
 				  .name = name,
 				  .clock = parent->clock,
+				  .times = parent->times,
 				  .named = true };
 	if (stopped)
 		go_on(child, stopped);
@@ -258,38 +287,141 @@ static void go_on(struct tracee *tracee, int status)
 		ptrace(stops ? PTRACE_LISTEN : PTRACE_CONT, tracee->pid, NULL, NULL);
 		return;
 	case PTRACE_EVENT_SECCOMP:
-		answer(tracee);
+		serve_call(tracee);
 		break;
 	case PTRACE_EVENT_EXEC:
+		tracee->times = false;
 		renew(tracee);
+		break;
+	case PTRACE_EVENT_CLONE: /* a thread */
+		tracee->times = true;
+		begin_child(tracee);
 		break;
 	case PTRACE_EVENT_FORK:
 	case PTRACE_EVENT_VFORK:
-	case PTRACE_EVENT_CLONE:
 		begin_child(tracee);
 		break;
 	}
 	ptrace(PTRACE_CONT, tracee->pid, NULL, NULL);
 }
 
+/* Which calls the tracer sees: those with an argument that ... */
+static const struct call {
+	unsigned int number;
+	enum { ALWAYS, REAL_OR_MONOTONIC, NOT_NULL, MILLISECONDS } when;
+	unsigned int argument;
+} calls[] = {
+	{ SYS_getrandom, ALWAYS, 0 },
+	{ SYS_gettimeofday, ALWAYS, 0 },
+	{ SYS_time, ALWAYS, 0 },
+	{ SYS_clock_gettime, REAL_OR_MONOTONIC, 0 },
+	/* By these a program waits for time. */
+	{ SYS_nanosleep, ALWAYS, 0 },
+	{ SYS_clock_nanosleep, ALWAYS, 0 },
+	{ SYS_alarm, ALWAYS, 0 },
+	{ SYS_setitimer, ALWAYS, 0 },
+	{ SYS_timer_settime, ALWAYS, 0 },
+	{ SYS_timerfd_settime, ALWAYS, 0 },
+	{ SYS_poll, MILLISECONDS, 2 },
+	{ SYS_epoll_wait, MILLISECONDS, 3 },
+	{ SYS_epoll_pwait, MILLISECONDS, 3 },
+	{ SYS_epoll_pwait2, NOT_NULL, 3 },
+	{ SYS_ppoll, NOT_NULL, 2 },
+	{ SYS_select, NOT_NULL, 4 },
+	{ SYS_pselect6, NOT_NULL, 4 },
+	{ SYS_futex, NOT_NULL, 3 },
+	{ SYS_rt_sigtimedwait, NOT_NULL, 2 },
+	{ SYS_semtimedop, NOT_NULL, 3 },
+	{ SYS_mq_timedsend, NOT_NULL, 4 },
+	{ SYS_mq_timedreceive, NOT_NULL, 4 },
+	{ SYS_io_getevents, NOT_NULL, 4 },
+	{ SYS_recvmmsg, NOT_NULL, 4 },
+	/* And this is how it measures. */
+	{ SYS_perf_event_open, ALWAYS, 0 },
+};
+
+#define CALLS (sizeof(calls) / sizeof(calls[0]))
+
+enum { PER_CALL = 8, MOST = 5 + CALLS * PER_CALL };
+
+struct filter {
+	struct sock_filter v[MOST];
+	unsigned short count;
+};
+
+static void put(struct filter *filter, struct sock_filter instruction)
+{
+	filter->v[filter->count++] = instruction;
+}
+
+static struct sock_filter load(size_t offset)
+{
+	return (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset);
+}
+
+static struct sock_filter end(uint32_t verdict)
+{
+	return (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, verdict);
+}
+
+/* What is jumped over if it holds, and if it does not. */
+static struct sock_filter test(unsigned short kind, uint32_t with, uint8_t holds, uint8_t not )
+{
+	return (struct sock_filter)BPF_JUMP((unsigned short)(BPF_JMP | BPF_K | kind), with, holds,
+					    not );
+}
+
+/* Two verdicts follow: to trace, to allow. x86's words have their low half first. */
+static void put_tests(struct filter *filter, const struct call *call)
+{
+	size_t at = offsetof(struct seccomp_data, args) + call->argument * sizeof(uint64_t);
+
+	if (call->when != ALWAYS)
+		put(filter, load(at));
+	switch (call->when) {
+	case ALWAYS:
+		break;
+	case REAL_OR_MONOTONIC: /* no process's, no thread's */
+		put(filter, test(BPF_JGT, CLOCK_BOOTTIME, 3, 0));
+		put(filter, test(BPF_JEQ, CLOCK_PROCESS_CPUTIME_ID, 2, 0));
+		put(filter, test(BPF_JEQ, CLOCK_THREAD_CPUTIME_ID, 1, 0));
+		break;
+	case NOT_NULL:
+		put(filter, test(BPF_JEQ, 0, 0, 2));
+		put(filter, load(at + sizeof(uint32_t)));
+		put(filter, test(BPF_JEQ, 0, 1, 0));
+		break;
+	case MILLISECONDS: /* 0: not at all; negative: without end */
+		put(filter, test(BPF_JGT, INT32_MAX, 2, 0));
+		put(filter, test(BPF_JEQ, 0, 1, 0));
+		break;
+	}
+}
+
+/* The accumulator has the call's number before, and behind if it is another one. */
+static void put_call(struct filter *filter, const struct call *call)
+{
+	unsigned short from = filter->count++;
+
+	put_tests(filter, call);
+	put(filter, end(SECCOMP_RET_TRACE));
+	put(filter, end(SECCOMP_RET_ALLOW));
+	filter->v[from] = test(BPF_JEQ, call->number, 0, (uint8_t)(filter->count - from - 1));
+}
+
 bool fixed_enter(void)
 {
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 9),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getrandom, 6, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_gettimeofday, 5, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_time, 4, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clock_gettime, 0, 4),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CLOCK_REALTIME, 1, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CLOCK_REALTIME_COARSE, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	const struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]), filter };
+	struct filter filter = { .count = 0 };
+	struct sock_fprog program = { .filter = filter.v };
 
+	put(&filter, load(offsetof(struct seccomp_data, arch)));
+	put(&filter, test(BPF_JEQ, AUDIT_ARCH_X86_64, 1, 0));
+	put(&filter, end(SECCOMP_RET_ALLOW));
+	put(&filter, load(offsetof(struct seccomp_data, nr)));
+	for (size_t i = 0; i < CALLS; i++)
+		put_call(&filter, &calls[i]);
+	put(&filter, end(SECCOMP_RET_ALLOW));
+	program.len = filter.count;
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
