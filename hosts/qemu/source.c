@@ -210,6 +210,13 @@ static bool is_looked_at(unsigned int entry, enum look look)
 	return look == LOOK_LOOP && (looked_at[LOOK_LOOP] >> entry & 1);
 }
 
+/* Blocks do not do yet what this vCPU has asked for. */
+static void need_translation(struct vcpu *vcpu)
+{
+	if (!plugin_retranslate())
+		vcpu->late = true;
+}
+
 /* Have blocks look at the entry's threshold as often as its alarm asks for. */
 static void look_at(struct vcpu *vcpu, unsigned int entry)
 {
@@ -217,8 +224,8 @@ static void look_at(struct vcpu *vcpu, unsigned int entry)
 
 	if (look != LOOK_COUNT)
 		asked_at[look][entry] = vcpu->last_use;
-	if (!is_looked_at(entry, look) && !plugin_retranslate())
-		vcpu->late = true;
+	if (!is_looked_at(entry, look))
+		need_translation(vcpu);
 }
 
 /* Make the entry's threshold the nearest alarm of those that follow it. */
@@ -273,8 +280,8 @@ static bool source_bind(void *source, unsigned int counter, const struct vpmu_ev
 	for (unsigned int e = 0; e < ENTRY_COUNT; e++)
 		if (entries >> e & 1)
 			users[e]++;
-	if ((entries & ~source_installed()) && !plugin_retranslate())
-		vcpu->late = true;
+	if (entries & ~source_installed())
+		need_translation(vcpu);
 	return true;
 }
 
