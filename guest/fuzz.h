@@ -68,14 +68,6 @@ struct shadow {
 
 enum verdict { MAY_FAULT, WORKS, FAULTS };
 
-static inline uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state * 0x2545f4914f6cdd1d;
-}
-
 static inline unsigned int below(uint64_t *state, unsigned int n)
 {
 	return (unsigned int)((next_random(state) >> 32) % n);

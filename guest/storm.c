@@ -25,14 +25,6 @@ static void on_pmi(struct frame *frame)
 		apic_write(APIC_EOI, 0);
 }
 
-static uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state * 0x2545f4914f6cdd1d;
-}
-
 static uint32_t random_msr(uint64_t r)
 {
 	static const uint32_t single[] = { MSR_GLOBAL_CTRL,    MSR_GLOBAL_CTRL,

@@ -194,6 +194,15 @@ static inline void cpu_relax(void)
 	__asm__ volatile("pause" ::: "memory");
 }
 
+/* xorshift64*; the state is never 0. */
+static inline uint64_t next_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state * 0x2545f4914f6cdd1d;
+}
+
 static inline void interrupts_on(void)
 {
 	__asm__ volatile("sti" ::: "memory");
