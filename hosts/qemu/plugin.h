@@ -114,8 +114,6 @@ struct slot {
 	uint64_t alarm;
 };
 
-#define SLOT_COUNT (VPMU_MAX_GENERAL + VPMU_MAX_FIXED)
-
 enum reg {
 	GUEST_AX,
 	GUEST_BX,
@@ -181,7 +179,7 @@ struct lapic {
 struct vcpu {
 	struct vpmu pmu;
 	unsigned int index;
-	struct slot slots[SLOT_COUNT];
+	struct slot slots[VPMU_SLOTS];
 	uint64_t bias[ENTRY_COUNT];
 	const struct site *at; /* the site being served: totals are corrected to it */
 	bool at_retired;       /* ... with the instruction itself counted */

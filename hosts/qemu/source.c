@@ -55,16 +55,6 @@ static uint64_t instructions_for(uint64_t cycles)
 	return scale(cycles, cpi_instructions, cpi_cycles);
 }
 
-static unsigned int slot_index(unsigned int counter)
-{
-	return counter < VPMU_FIXED ? counter : counter - VPMU_FIXED + VPMU_MAX_GENERAL;
-}
-
-static unsigned int counter_of(unsigned int slot)
-{
-	return slot < VPMU_MAX_GENERAL ? slot : slot - VPMU_MAX_GENERAL + VPMU_FIXED;
-}
-
 static enum level level_of(const struct vpmu_event *event)
 {
 	if (event->user && event->kernel)
@@ -235,7 +225,7 @@ static void set_threshold(struct vcpu *vcpu, unsigned int entry)
 	uint64_t nearest = UINT64_MAX;
 	uint64_t total;
 
-	for (unsigned int i = 0; i < SLOT_COUNT; i++) {
+	for (unsigned int i = 0; i < VPMU_SLOTS; i++) {
 		struct slot *slot = &vcpu->slots[i];
 		uint64_t now, left;
 
@@ -266,7 +256,7 @@ static void report_uncounted(const struct vpmu_event *event)
 static bool source_bind(void *source, unsigned int counter, const struct vpmu_event *event)
 {
 	struct vcpu *vcpu = source;
-	struct slot *slot = &vcpu->slots[slot_index(counter)];
+	struct slot *slot = &vcpu->slots[vpmu_slot(counter)];
 	struct formula formula;
 	uint64_t entries;
 
@@ -288,7 +278,7 @@ static bool source_bind(void *source, unsigned int counter, const struct vpmu_ev
 static void source_unbind(void *source, unsigned int counter)
 {
 	struct vcpu *vcpu = source;
-	struct slot *slot = &vcpu->slots[slot_index(counter)];
+	struct slot *slot = &vcpu->slots[vpmu_slot(counter)];
 	uint64_t entries = entries_of(&slot->formula);
 
 	slot->used = false;
@@ -301,13 +291,13 @@ static uint64_t source_total(void *source, unsigned int counter)
 {
 	struct vcpu *vcpu = source;
 
-	return slot_total(vcpu, &vcpu->slots[slot_index(counter)]);
+	return slot_total(vcpu, &vcpu->slots[vpmu_slot(counter)]);
 }
 
 static void source_alarm(void *source, unsigned int counter, uint64_t at)
 {
 	struct vcpu *vcpu = source;
-	struct slot *slot = &vcpu->slots[slot_index(counter)];
+	struct slot *slot = &vcpu->slots[vpmu_slot(counter)];
 
 	slot->alarm = at;
 	if (slot->formula.class != CLASS_NONE)
@@ -324,13 +314,13 @@ const struct vpmu_source_ops source_ops = {
 /* The entry's threshold is reached, and so at least one alarm, or nearly so. */
 void source_alarm_reached(struct vcpu *vcpu, unsigned int entry)
 {
-	for (unsigned int i = 0; i < SLOT_COUNT; i++) {
+	for (unsigned int i = 0; i < VPMU_SLOTS; i++) {
 		struct slot *slot = &vcpu->slots[i];
 
 		if (!waits_for(slot, entry) || slot_total(vcpu, slot) < slot->alarm)
 			continue;
 		slot->alarm = VPMU_NO_ALARM;
-		vpmu_look(&vcpu->pmu, counter_of(i));
+		vpmu_look(&vcpu->pmu, vpmu_slot_counter(i));
 	}
 	set_threshold(vcpu, entry);
 }

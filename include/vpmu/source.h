@@ -40,6 +40,24 @@ struct vpmu_event {
 	bool kernel;     /* count at privilege level 0 */
 };
 
+/* A counter's index: general counters from 0, fixed ones from VPMU_FIXED. */
+#define VPMU_MAX_GENERAL 8
+#define VPMU_MAX_FIXED   4
+#define VPMU_FIXED       32
+
+/* The counters without the gap between the two kinds: an array's index. */
+#define VPMU_SLOTS (VPMU_MAX_GENERAL + VPMU_MAX_FIXED)
+
+static inline unsigned int vpmu_slot(unsigned int counter)
+{
+	return counter < VPMU_FIXED ? counter : counter - VPMU_FIXED + VPMU_MAX_GENERAL;
+}
+
+static inline unsigned int vpmu_slot_counter(unsigned int slot)
+{
+	return slot < VPMU_MAX_GENERAL ? slot : slot - VPMU_MAX_GENERAL + VPMU_FIXED;
+}
+
 /* An alarm that never comes. */
 #define VPMU_NO_ALARM UINT64_MAX
 

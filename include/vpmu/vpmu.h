@@ -21,11 +21,6 @@
 extern "C" {
 #endif
 
-#define VPMU_MAX_GENERAL 8
-#define VPMU_MAX_FIXED   4
-/* Index of the first fixed counter, as in IA32_PERF_GLOBAL_CTRL. */
-#define VPMU_FIXED 32
-
 /*
  * What a VM's PMU is. The same for all vCPUs of a VM, and constant. The fixed
  * counters count instructions, cycles, reference cycles and topdown slots, in

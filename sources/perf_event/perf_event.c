@@ -12,8 +12,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#define SLOTS (VPMU_MAX_GENERAL + VPMU_MAX_FIXED)
-
 /*
  * An alarm at least this far away is likely to be replaced before the kernel's
  * present period ends: a guest reloads a counter that has overflowed.
@@ -55,8 +53,8 @@ struct vpmu_perf_event {
 	struct vpmu_perf_event_options options;
 	int cpu; /* where the thread was at the last entry; -1: any, or not all events are there */
 	/* Shared: the slots' file descriptors; -1: the handler leaves the slot alone. */
-	int fds[SLOTS];
-	struct slot slots[SLOTS];
+	int fds[VPMU_SLOTS];
+	struct slot slots[VPMU_SLOTS];
 };
 
 /* For what a signal handler shares with the code that it interrupts. */
@@ -83,21 +81,9 @@ static bool take(bool *flag)
 	return true;
 }
 
-static unsigned int slot_index(unsigned int counter)
-{
-	return counter < VPMU_FIXED ? counter : VPMU_MAX_GENERAL + counter - VPMU_FIXED;
-}
-
-static unsigned int counter_index(const struct vpmu_perf_event *source, const struct slot *slot)
-{
-	unsigned int index = (unsigned int)(slot - source->slots);
-
-	return index < VPMU_MAX_GENERAL ? index : index - VPMU_MAX_GENERAL + VPMU_FIXED;
-}
-
 static struct slot *slot_at(struct vpmu_perf_event *source, unsigned int counter)
 {
-	return &source->slots[slot_index(counter)];
+	return &source->slots[vpmu_slot(counter)];
 }
 
 /* From now on a signal handler finds the slot's event, or no longer. */
@@ -115,7 +101,7 @@ static int published(const struct vpmu_perf_event *source, unsigned int index)
 
 static void look(struct vpmu_perf_event *source, const struct slot *slot)
 {
-	vpmu_look(source->pmu, counter_index(source, slot));
+	vpmu_look(source->pmu, vpmu_slot_counter((unsigned int)(slot - source->slots)));
 }
 
 static void fail(struct slot *slot, int error)
@@ -417,7 +403,7 @@ void vpmu_perf_event_enter(struct vpmu_perf_event *source)
 	if (cpu == source->cpu)
 		return;
 	source->cpu = cpu;
-	for (unsigned int i = 0; i < SLOTS; i++) {
+	for (unsigned int i = 0; i < VPMU_SLOTS; i++) {
 		struct slot *slot = &source->slots[i];
 
 		if (slot->bound && slot->cpu != cpu)
@@ -456,7 +442,7 @@ bool vpmu_perf_event_signal(struct vpmu_perf_event *source, int fd)
 	int saved = errno;
 	bool found = false;
 
-	for (unsigned int i = 0; i < SLOTS; i++) {
+	for (unsigned int i = 0; i < VPMU_SLOTS; i++) {
 		int own = published(source, i);
 
 		if (own >= 0)
@@ -486,7 +472,7 @@ static bool has_overflowed(struct slot *slot)
 
 void vpmu_perf_event_poll(struct vpmu_perf_event *source)
 {
-	for (unsigned int i = 0; i < SLOTS; i++) {
+	for (unsigned int i = 0; i < VPMU_SLOTS; i++) {
 		struct slot *slot = &source->slots[i];
 
 		if (slot->event.fd >= 0 && has_overflowed(slot))
@@ -519,7 +505,7 @@ struct vpmu_perf_event_state vpmu_perf_event_state(struct vpmu_perf_event *sourc
 
 int vpmu_perf_event_fd(const struct vpmu_perf_event *source, unsigned int counter)
 {
-	return source->slots[slot_index(counter)].event.fd;
+	return source->slots[vpmu_slot(counter)].event.fd;
 }
 
 struct vpmu_perf_event *vpmu_perf_event_new(struct vpmu *pmu,
@@ -534,7 +520,7 @@ struct vpmu_perf_event *vpmu_perf_event_new(struct vpmu *pmu,
 	if (!source->options.map)
 		source->options.map = vpmu_perf_event_hardware;
 	source->cpu = current_cpu(source);
-	for (unsigned int i = 0; i < SLOTS; i++) {
+	for (unsigned int i = 0; i < VPMU_SLOTS; i++) {
 		source->slots[i].event = event_none();
 		source->fds[i] = -1;
 	}
@@ -545,7 +531,7 @@ void vpmu_perf_event_free(struct vpmu_perf_event *source)
 {
 	if (!source)
 		return;
-	for (unsigned int i = 0; i < SLOTS; i++)
+	for (unsigned int i = 0; i < VPMU_SLOTS; i++)
 		close_slot(source, &source->slots[i]);
 	free(source);
 }
