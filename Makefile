@@ -28,7 +28,7 @@ check: setup
 
 # Writes docs/benchmarks.md's figures; the machine should have nothing else to do.
 bench: all
-	@bench/record
+	@bench/figures/record
 
 # The build's own files; not the fetched QEMU and kernels.
 clean:

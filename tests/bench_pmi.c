@@ -8,10 +8,10 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "bench/pmi/replay.h"
+#include "bench/pmi/syscalls.h"
+#include "bench/pmi/work.h"
 #include "registers.h"
-#include "replay.h"
-#include "syscalls.h"
-#include "work.h"
 #include <cmocka.h>
 #include <stdio.h>
 

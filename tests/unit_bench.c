@@ -16,9 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "measure.h"
-#include "plot.h"
-#include "report.h"
+#include "bench/lib/measure.h"
+#include "bench/lib/plot.h"
+#include "bench/lib/report.h"
 
 /* What is printed to file, taken out of it; file is closed. */
 static char printed[16384];

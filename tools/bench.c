@@ -3,13 +3,13 @@
  * vpmu bench: runs one of the benchmarks of bench/, and prints what it hands
  * back. The benchmarks know nothing of the command line.
  */
+#include "bench/exit/exit.h"
+#include "bench/guest/guest.h"
+#include "bench/lib/machine.h"
+#include "bench/lib/measure.h"
+#include "bench/lib/plot.h"
+#include "bench/pmi/pmi.h"
 #include "commands.h"
-#include "exit.h"
-#include "guest.h"
-#include "machine.h"
-#include "measure.h"
-#include "plot.h"
-#include "pmi.h"
 #include "qemu.h"
 #include "util.h"
 

@@ -4,10 +4,10 @@
  * event. The facts are those that the plugin itself uses.
  */
 #define _GNU_SOURCE
+#include "bench/lib/json.h"
 #include "cache.h"
 #include "commands.h"
 #include "events.h"
-#include "json.h"
 #include "pmu.h"
 #include "predictor.h"
 #include "qemu.h"

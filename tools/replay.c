@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * vpmu replay: what a recorded trace holds, and what it costs to serve the guest that
- * left it, with the library or as KVM did. The engine is bench/replay.c.
+ * left it, with the library or as KVM did. The engine is bench/pmi/replay.c.
  */
-#include "replay.h"
+#include "bench/pmi/replay.h"
+#include "bench/lib/measure.h"
+#include "bench/pmi/own.h"
+#include "bench/pmi/syscalls.h"
+#include "bench/pmi/work.h"
 #include "commands.h"
-#include "measure.h"
-#include "own.h"
-#include "syscalls.h"
 #include "trace.h"
 #include "util.h"
-#include "work.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The states of the PMU and the programs of the guest benchmark. Data only; the
+ * words of the bare-metal guest are guest/bench.c's.
+ */
+#include "figures.h"
+
+#define PMU         "intel-v4"
+#define PERF_STAT   "perf stat -o /dev/null -e "
+#define PERF_RECORD "perf record -q -F 1000 -a --overwrite -o /tmp/vpmu-bench.data -e "
+#define FOUR        "instructions,cycles,branches,r01c4"
+#define EIGHT       FOUR ",r81d0,r82d0,r02c4,r08c4"
+#define THRICE      "instructions,instructions,instructions"
+
+const struct guest_state guest_states[STATES] = {
+	[STATE_PLAIN] = { .key = "plain",
+			  .title = "plain QEMU",
+			  .bare = "pmu=0",
+			  .guest = LINUX_PLAIN,
+			  .perf = "" },
+	[STATE_EMPTY] = { .key = "empty",
+			  .title = "an empty plugin",
+			  .bare = "pmu=0",
+			  .guest = LINUX_EMPTY,
+			  .perf = "" },
+	[STATE_OFF] = { .key = "off",
+			.title = "PMU off",
+			.bare = "pmu=0",
+			.pmu = "off",
+			.guest = LINUX_OFF,
+			.perf = "" },
+	{ .key = "idle", .title = "idle", .bare = "", .pmu = PMU, .guest = LINUX_IDLE, .perf = "" },
+	{ .key = "watchdog",
+	  .title = "NMI watchdog",
+	  .bare = "watchdog=1",
+	  .pmu = PMU,
+	  .guest = LINUX_WATCHDOG,
+	  .perf = "" },
+	{ .key = "count_1",
+	  .title = "1 event",
+	  .bare = "events=1",
+	  .pmu = PMU,
+	  .guest = LINUX_COUNT,
+	  .perf = PERF_STAT "instructions -- " },
+	[STATE_COUNT_2] = { .key = "count_2",
+			    .title = "2 events",
+			    .bare = "events=2",
+			    .pmu = PMU,
+			    .guest = LINUX_COUNT,
+			    .perf = PERF_STAT "instructions,cycles -- " },
+	{ .key = "count_4",
+	  .title = "4 events",
+	  .bare = "events=4",
+	  .pmu = PMU,
+	  .guest = LINUX_COUNT,
+	  .perf = PERF_STAT FOUR " -- " },
+	{ .key = "count_7",
+	  .title = "all 7 counters",
+	  .bare = "events=7",
+	  .pmu = PMU,
+	  .guest = LINUX_NONE },
+	{ .key = "count_8",
+	  .title = "8 events, in turns",
+	  .guest = LINUX_COUNT,
+	  .perf = PERF_STAT EIGHT " -- " },
+	{ .key = "branch_misses",
+	  .title = "branch misses",
+	  .bare = "raw=197",
+	  .pmu = PMU ",models=on",
+	  .guest = LINUX_COUNT,
+	  .perf = PERF_STAT "branch-misses -- ",
+	  .fresh = true,
+	  .slow = true },
+	{ .key = "cache_misses",
+	  .title = "cache misses",
+	  .bare = "raw=16686",
+	  .pmu = PMU ",models=on",
+	  .guest = LINUX_COUNT,
+	  .perf = PERF_STAT "cache-misses -- ",
+	  .fresh = true,
+	  .slow = true },
+	[STATE_SAMPLE_1] = { .key = "sample_1",
+			     .title = "1 event at 1 kHz",
+			     .bare = "events=1 period=100000000",
+			     .pmu = PMU,
+			     .guest = LINUX_COUNT,
+			     .perf = PERF_RECORD "instructions -- ",
+			     .fresh = true },
+	[STATE_SAMPLE_6] = { .key = "sample_6",
+			     .title = "6 events at 1 kHz",
+			     .bare = "events=6 period=100000000",
+			     .pmu = PMU,
+			     .guest = LINUX_COUNT,
+			     .perf = PERF_RECORD THRICE "," THRICE " -- " },
+	[STATE_SAMPLE_10] = { .key = "sample_10",
+			      .title = "10 events at 1 kHz",
+			      .guest = LINUX_COUNT,
+			      .perf = PERF_RECORD THRICE "," THRICE "," THRICE
+							 ",instructions -- " },
+};
+
+const char *const guest_programs[PROGRAMS] = { "integer", "memory", "branches", "syscalls",
+					       "processes" };
