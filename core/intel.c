@@ -1,24 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Intel's registers: architectural performance monitoring versions 2 to 5, as
+ * Intel's registers: architectural performance monitoring versions 1 to 5, as
  * in SDM vol. 3, "Performance Monitoring", and the MSR tables of vol. 4.
- * Counts nothing itself; see vpmu.c.
+ * Counts nothing itself; see counter.c.
  */
-#include "internal.h"
-#include <stddef.h>
-#include <vpmu/msr.h>
+#include "common.h"
 
-#define BIT(n) (UINT64_C(1) << (n))
-
-#define EVTSEL_SELECT   UINT64_C(0xff)
-#define EVTSEL_USR      BIT(16)
-#define EVTSEL_OS       BIT(17)
-#define EVTSEL_EDGE     BIT(18)
-#define EVTSEL_INT      BIT(20)
-#define EVTSEL_ANY      BIT(21) /* CPUID says that it is deprecated: reserved */
-#define EVTSEL_EN       BIT(22)
-#define EVTSEL_INV      BIT(23)
-#define EVTSEL_RESERVED (EVTSEL_ANY | ~(uint64_t)UINT32_MAX)
+/* All but AnyThread, which CPUID says is deprecated. */
+#define EVTSEL_WRITABLE (UINT64_C(0xffffffff) & ~BIT(21))
 
 /* One counter's field of FIXED_CTR_CTRL; its bit 2, AnyThread, is reserved. */
 #define FIXED_BITS 4
@@ -27,48 +16,40 @@
 #define FIXED_USR  BIT(1)
 #define FIXED_PMI  BIT(3)
 
-#define STATUS_LBR_FRZ  BIT(58)
-#define STATUS_CTR_FRZ  BIT(59)
 #define STATUS_OVF_BUF  BIT(62)
 #define STATUS_COND_CHG BIT(63)
 
 #define INUSE_PMI BIT(63)
 
-#define DEBUGCTL_LBR                BIT(0)
-#define DEBUGCTL_BTF                BIT(1)
-#define DEBUGCTL_FREEZE_LBRS_ON_PMI BIT(11)
-#define DEBUGCTL_FREEZE_PERFMON     BIT(12)
-#define DEBUGCTL_WRITABLE                                                                          \
-	(DEBUGCTL_LBR | DEBUGCTL_BTF | DEBUGCTL_FREEZE_LBRS_ON_PMI | DEBUGCTL_FREEZE_PERFMON)
-
-#define CAPABILITIES_FW_WRITE BIT(13)
+/* The format of branch records and FREEZE_WHILE_SMM are the host's; the rest is not there. */
+#define CAPABILITIES_LBR_FMT          UINT64_C(0x3f)
+#define CAPABILITIES_FREEZE_WHILE_SMM BIT(12)
+#define CAPABILITIES_FW_WRITE         BIT(13)
+#define CAPABILITIES_PMU              (~(CAPABILITIES_LBR_FMT | CAPABILITIES_FREEZE_WHILE_SMM))
 
 #define MISC_ENABLE_EMON             BIT(7)
 #define MISC_ENABLE_BTS_UNAVAILABLE  BIT(11)
 #define MISC_ENABLE_PEBS_UNAVAILABLE BIT(12)
+#define MISC_ENABLE_UNAVAILABLE      (MISC_ENABLE_BTS_UNAVAILABLE | MISC_ENABLE_PEBS_UNAVAILABLE)
+#define MISC_ENABLE_PMU              (MISC_ENABLE_EMON | MISC_ENABLE_UNAVAILABLE)
 
-/* CPUID.01H:ECX and EDX, CPUID.0AH:EDX */
-#define CPUID_DTES64               (1u << 2)
+/* CPUID.01H:ECX, CPUID.0AH:EDX */
 #define CPUID_PDCM                 (1u << 15)
-#define CPUID_DS                   (1u << 21)
 #define CPUID_ANYTHREAD_DEPRECATED (1u << 15)
 
-/* "Pre-defined Architectural Performance Events", as a general counter selects them. */
-static const struct {
-	uint8_t select, umask;
-} architectural[VPMU_EVENT_ARCHITECTURAL] = {
-	[VPMU_EVENT_CYCLES] = { 0x3c, 0x00 },        [VPMU_EVENT_INSTRUCTIONS] = { 0xc0, 0x00 },
-	[VPMU_EVENT_REF_CYCLES] = { 0x3c, 0x01 },    [VPMU_EVENT_LLC_REFERENCES] = { 0x2e, 0x4f },
-	[VPMU_EVENT_LLC_MISSES] = { 0x2e, 0x41 },    [VPMU_EVENT_BRANCHES] = { 0xc4, 0x00 },
-	[VPMU_EVENT_BRANCH_MISSES] = { 0xc5, 0x00 }, [VPMU_EVENT_TOPDOWN_SLOTS] = { 0xa4, 0x01 },
-};
+/* The versions that brought the fixed counters and global control, and streamlined freezing. */
+#define VERSION_GLOBAL      2
+#define VERSION_STREAMLINED 4
 
-static const uint8_t fixed_events[VPMU_MAX_FIXED] = {
-	VPMU_EVENT_INSTRUCTIONS,
-	VPMU_EVENT_CYCLES,
-	VPMU_EVENT_REF_CYCLES,
-	VPMU_EVENT_TOPDOWN_SLOTS,
-};
+static bool has_global(const struct vpmu *pmu)
+{
+	return pmu->config.version >= VERSION_GLOBAL;
+}
+
+static bool is_streamlined(const struct vpmu *pmu)
+{
+	return pmu->config.version >= VERSION_STREAMLINED;
+}
 
 /* How many architectural events a version knows: topdown slots came with the fifth. */
 static unsigned int known_events(unsigned int version)
@@ -76,8 +57,17 @@ static unsigned int known_events(unsigned int version)
 	return version >= 5 ? VPMU_EVENT_ARCHITECTURAL : VPMU_EVENT_TOPDOWN_SLOTS;
 }
 
+/* All that may be in a configuration's events. */
+static uint32_t known_mask(unsigned int version)
+{
+	return ((1u << known_events(version)) - 1) |
+	       (version >= VERSION_GLOBAL ? 1u << VPMU_EVENT_TSC_CYCLES : 0);
+}
+
 static unsigned int most_fixed(unsigned int version)
 {
+	if (version < VERSION_GLOBAL)
+		return 0;
 	return version >= 5 ? VPMU_MAX_FIXED : VPMU_MAX_FIXED - 1;
 }
 
@@ -86,26 +76,28 @@ static unsigned int counted_fixed(uint32_t events)
 {
 	unsigned int i = 0;
 
-	while (i < VPMU_MAX_FIXED && (events & (1u << fixed_events[i])))
+	while (i < VPMU_MAX_FIXED && (events & (1u << vpmu_fixed_event(i))))
 		i++;
 	return i;
 }
 
 struct vpmu_config vpmu_config_intel(unsigned int version, uint32_t events)
 {
+	bool first = version < VERSION_GLOBAL;
 	struct vpmu_config config = {
+		.vendor = VPMU_INTEL,
 		/* A version that does not fit is one that does not exist, either. */
 		.version = version > UINT8_MAX ? UINT8_MAX : (uint8_t)version,
-		.general = version >= 5 ? 8 : 4,
-		.general_width = 48,
-		.fixed = 3,
-		.fixed_width = 48,
-		.full_width_writes = true,
-		.events = events,
+		.general = version >= 5 ? 8
+			   : first      ? 2
+					: 4,
+		.general_width = first ? 40 : 48,
+		.fixed = first ? 0 : 3,
+		.fixed_width = first ? 0 : 48,
+		.full_width_writes = !first,
+		.events = events & known_mask(version),
 	};
 
-	if (version < 5)
-		config.events &= ~(1u << VPMU_EVENT_TOPDOWN_SLOTS);
 	if (config.fixed > counted_fixed(events))
 		config.fixed = (uint8_t)counted_fixed(events);
 	return config;
@@ -118,7 +110,7 @@ static bool is_width(unsigned int bits)
 
 static enum vpmu_error check(const struct vpmu_config *config)
 {
-	if (config->version < 2 || config->version > 5)
+	if (config->version < 1 || config->version > 5)
 		return VPMU_ERROR_VERSION;
 	if (config->general < 1 || config->general > VPMU_MAX_GENERAL)
 		return VPMU_ERROR_GENERAL;
@@ -126,21 +118,51 @@ static enum vpmu_error check(const struct vpmu_config *config)
 		return VPMU_ERROR_FIXED;
 	if (!is_width(config->general_width) || (config->fixed && !is_width(config->fixed_width)))
 		return VPMU_ERROR_WIDTH;
-	if (config->events >> known_events(config->version))
+	if (config->events & ~known_mask(config->version))
 		return VPMU_ERROR_EVENTS;
 	if (config->fixed > counted_fixed(config->events))
 		return VPMU_ERROR_EVENTS;
+	if (config->event_registers & ~(uint32_t)VPMU_EVENT_REGISTERS || config->nested)
+		return VPMU_ERROR_REGISTERS;
 	return VPMU_OK;
+}
+
+static const char *error_text(enum vpmu_error error)
+{
+	switch (error) {
+	case VPMU_ERROR_VERSION:
+		return "the PMU version is not 0 (off) or 1 to 5";
+	case VPMU_ERROR_GENERAL:
+		return "the number of general counters is not 1 to 8";
+	case VPMU_ERROR_FIXED:
+		return "the number of fixed counters is not 0 to 3 (version 1: 0, version 5: 0 to "
+		       "4)";
+	case VPMU_ERROR_WIDTH:
+		return "a counter width is not 32 to 48 bits";
+	case VPMU_ERROR_EVENTS:
+		return "an event is unknown, or a fixed counter's event is not counted";
+	case VPMU_ERROR_REGISTERS:
+		return "an event register is unknown, or host and guest mode are to be told apart";
+	default:
+		return "unknown error";
+	}
+}
+
+static unsigned int level(const struct vpmu_config *config)
+{
+	return config->version;
+}
+
+static bool ignores(const struct vpmu *pmu, uint32_t msr)
+{
+	(void)pmu, (void)msr;
+	return false;
 }
 
 static void reset(struct vpmu *pmu)
 {
-	for (unsigned int i = 0; i < VPMU_MAX_GENERAL; i++)
-		pmu->event_select[i] = 0;
-	pmu->fixed_ctrl = 0;
-	pmu->global_status = 0;
-	pmu->debugctl = 0;
-	pmu->global_ctrl = BIT(pmu->config.general) - 1;
+	if (has_global(pmu))
+		pmu->global_ctrl = BIT(pmu->config.general) - 1;
 }
 
 /* FIXED_CTR_CTRL's field of a counter, given as an index from VPMU_FIXED. */
@@ -160,47 +182,22 @@ static uint64_t fixed_with(const struct vpmu *pmu, uint64_t fixed_ctrl, uint64_t
 	return counters;
 }
 
-/* The general counters that EVTSEL enables and the fixed ones that FIXED_CTR_CTRL does. */
-static uint64_t locally_enabled(const struct vpmu *pmu)
-{
-	uint64_t enabled = 0;
-
-	for (unsigned int i = 0; i < pmu->config.general; i++)
-		if ((pmu->event_select[i] & EVTSEL_EN) &&
-		    (pmu->event_select[i] & (EVTSEL_USR | EVTSEL_OS)))
-			enabled |= vpmu_bit(i);
-	return enabled | fixed_with(pmu, pmu->fixed_ctrl, FIXED_EN);
-}
-
 static uint64_t enabled(const struct vpmu *pmu)
 {
-	if (!pmu->global_ctrl || (pmu->global_status & STATUS_CTR_FRZ))
+	if (!has_global(pmu))
+		return vpmu_selected(pmu);
+	if (!pmu->global_ctrl || (pmu->global_status & VPMU_STATUS_CTR_FRZ))
 		return 0;
-	return pmu->global_ctrl & locally_enabled(pmu);
-}
-
-static enum vpmu_event_id event_id(const struct vpmu *pmu, unsigned int select, unsigned int umask)
-{
-	for (unsigned int i = 0; i < known_events(pmu->config.version); i++)
-		if (architectural[i].select == select && architectural[i].umask == umask)
-			return (enum vpmu_event_id)i;
-	return VPMU_EVENT_RAW;
+	return pmu->global_ctrl & (vpmu_selected(pmu) | fixed_with(pmu, pmu->fixed_ctrl, FIXED_EN));
 }
 
 static struct vpmu_event general_event(const struct vpmu *pmu, uint64_t evtsel)
 {
-	struct vpmu_event event = {
-		.select = evtsel & EVTSEL_SELECT,
-		.umask = (uint8_t)(evtsel >> 8),
-		.cmask = (uint8_t)(evtsel >> 24),
-		.edge = evtsel & EVTSEL_EDGE,
-		.user = evtsel & EVTSEL_USR,
-		.kernel = evtsel & EVTSEL_OS,
-	};
+	struct vpmu_event event = vpmu_selected_event(evtsel);
 
-	event.id = event_id(pmu, event.select, event.umask);
-	/* There is nothing to invert without a comparison. */
-	event.invert = event.cmask && (evtsel & EVTSEL_INV);
+	event.id = vpmu_event_of(VPMU_INTEL, known_events(pmu->config.version), event.select,
+				 event.umask);
+	event.extra = vpmu_event_extra(pmu, event.select, event.umask);
 	return event;
 }
 
@@ -209,37 +206,44 @@ static struct vpmu_event event(const struct vpmu *pmu, unsigned int counter)
 	if (counter < VPMU_FIXED)
 		return general_event(pmu, pmu->event_select[counter]);
 	return (struct vpmu_event){
-		.id = (enum vpmu_event_id)fixed_events[counter - VPMU_FIXED],
+		.id = vpmu_fixed_event(counter - VPMU_FIXED),
 		.user = fixed_field(pmu, counter) & FIXED_USR,
 		.kernel = fixed_field(pmu, counter) & FIXED_OS,
+		.host_mode = true,
+		.guest_mode = true,
 	};
 }
 
 static bool interrupts(const struct vpmu *pmu, unsigned int counter)
 {
 	if (counter < VPMU_FIXED)
-		return pmu->event_select[counter] & EVTSEL_INT;
+		return pmu->event_select[counter] & VPMU_EVTSEL_INT;
 	return fixed_field(pmu, counter) & FIXED_PMI;
+}
+
+static void overflow(struct vpmu *pmu, unsigned int counter)
+{
+	if (has_global(pmu))
+		pmu->global_status |= vpmu_bit(counter);
+	pmu->pmi |= interrupts(pmu, counter);
 }
 
 /*
  * "Freezing LBR and Performance Counters on PMI": before version 4 the enable
  * bits are cleared, from then on the status says that it is frozen.
  */
-static void freeze(struct vpmu *pmu)
+static unsigned int deliver(struct vpmu *pmu)
 {
-	bool perfmon = pmu->debugctl & DEBUGCTL_FREEZE_PERFMON;
-	bool lbrs = pmu->debugctl & DEBUGCTL_FREEZE_LBRS_ON_PMI;
+	bool lbrs = pmu->debug_control & VPMU_DEBUG_FREEZE_LBRS;
 
-	if (pmu->config.version >= 4) {
-		pmu->global_status |= perfmon ? STATUS_CTR_FRZ : 0;
-		pmu->global_status |= lbrs ? STATUS_LBR_FRZ : 0;
+	if (is_streamlined(pmu)) {
+		vpmu_freeze(pmu);
 	} else {
-		pmu->global_ctrl = perfmon ? 0 : pmu->global_ctrl;
-		pmu->debugctl &= lbrs ? ~DEBUGCTL_LBR : ~UINT64_C(0);
+		pmu->debug_control &= lbrs ? ~VPMU_DEBUG_LBR : ~UINT64_C(0);
+		if (pmu->debug_control & VPMU_DEBUG_FREEZE_PERFMON)
+			vpmu_set_global_ctrl(pmu, 0);
 	}
-	if (perfmon)
-		vpmu_touch(pmu, vpmu_counters(pmu));
+	return VPMU_PMI | VPMU_MASK_LVTPC | (lbrs ? VPMU_FREEZE_LBR : 0u);
 }
 
 /* A register's bits outside of those that may be set: the write faults. */
@@ -248,29 +252,12 @@ static bool has_others(uint64_t value, uint64_t allowed)
 	return value & ~allowed;
 }
 
-static enum vpmu_answer read_pmc(struct vpmu *pmu, unsigned int i, uint64_t *value)
-{
-	if (i >= pmu->config.general)
-		return VPMU_FAULT;
-	*value = vpmu_read_counter(pmu, i);
-	return VPMU_DONE;
-}
-
 /* A legacy write sets the lower 32 bits; their sign extension is the rest. */
-static enum vpmu_answer write_pmc(struct vpmu *pmu, unsigned int i, uint64_t value)
+static enum vpmu_answer write_pmc(struct vpmu *pmu, unsigned int counter, uint64_t value)
 {
 	uint64_t extension = value & BIT(31) ? ~(uint64_t)UINT32_MAX : 0;
 
-	if (i >= pmu->config.general)
-		return VPMU_FAULT;
-	value = (value & UINT32_MAX) | extension;
-	vpmu_write_counter(pmu, i, value & vpmu_counter_mask(pmu, i));
-	return VPMU_DONE;
-}
-
-static enum vpmu_answer read_a_pmc(struct vpmu *pmu, unsigned int i, uint64_t *value)
-{
-	return pmu->config.full_width_writes ? read_pmc(pmu, i, value) : VPMU_FAULT;
+	return vpmu_row_write_counter(pmu, counter, (value & UINT32_MAX) | extension);
 }
 
 /* A write to a counter at its full width. */
@@ -282,54 +269,21 @@ static enum vpmu_answer write_wide(struct vpmu *pmu, unsigned int counter, uint6
 	return VPMU_DONE;
 }
 
-static enum vpmu_answer write_a_pmc(struct vpmu *pmu, unsigned int i, uint64_t value)
-{
-	if (!pmu->config.full_width_writes || i >= pmu->config.general)
-		return VPMU_FAULT;
-	return write_wide(pmu, i, value);
-}
-
-static enum vpmu_answer read_fixed(struct vpmu *pmu, unsigned int i, uint64_t *value)
-{
-	if (i >= pmu->config.fixed)
-		return VPMU_FAULT;
-	*value = vpmu_read_counter(pmu, VPMU_FIXED + i);
-	return VPMU_DONE;
-}
-
-static enum vpmu_answer write_fixed(struct vpmu *pmu, unsigned int i, uint64_t value)
-{
-	if (i >= pmu->config.fixed)
-		return VPMU_FAULT;
-	return write_wide(pmu, VPMU_FIXED + i, value);
-}
-
-static enum vpmu_answer read_evtsel(struct vpmu *pmu, unsigned int i, uint64_t *value)
-{
-	if (i >= pmu->config.general)
-		return VPMU_FAULT;
-	*value = pmu->event_select[i];
-	return VPMU_DONE;
-}
-
 static enum vpmu_answer write_evtsel(struct vpmu *pmu, unsigned int i, uint64_t value)
 {
-	if (i >= pmu->config.general || (value & EVTSEL_RESERVED))
+	if (has_others(value, EVTSEL_WRITABLE))
 		return VPMU_FAULT;
-	if (value == pmu->event_select[i])
-		return VPMU_DONE;
-	/* Whether an overflow until now asks for a PMI is up to the old value. */
-	if ((value ^ pmu->event_select[i]) & EVTSEL_INT)
-		vpmu_settle(pmu, vpmu_bit(i));
-	pmu->event_select[i] = value;
-	vpmu_touch(pmu, vpmu_bit(i));
+	vpmu_select(pmu, i, value);
 	return VPMU_DONE;
 }
 
-static enum vpmu_answer read_fixed_ctrl(struct vpmu *pmu, unsigned int i, uint64_t *value)
+/* Which counters it concerns is up to their event selects: all compare their events. */
+static enum vpmu_answer write_event_register(struct vpmu *pmu, unsigned int i, uint64_t value)
 {
-	(void)i;
-	*value = pmu->fixed_ctrl;
+	if (value == pmu->event_registers[i])
+		return VPMU_DONE;
+	pmu->event_registers[i] = value;
+	vpmu_touch(pmu, BIT(pmu->config.general) - 1);
 	return VPMU_DONE;
 }
 
@@ -342,17 +296,10 @@ static enum vpmu_answer write_fixed_ctrl(struct vpmu *pmu, unsigned int i, uint6
 		allowed |= (FIXED_EN | FIXED_PMI) << (FIXED_BITS * i);
 	if (has_others(value, allowed))
 		return VPMU_FAULT;
-	/* As with EVTSEL's INT. */
+	/* As with the event select's INT. */
 	vpmu_settle(pmu, fixed_with(pmu, changed, FIXED_PMI));
 	pmu->fixed_ctrl = value;
 	vpmu_touch(pmu, fixed_with(pmu, changed, FIXED_EN | FIXED_PMI));
-	return VPMU_DONE;
-}
-
-static enum vpmu_answer read_global_ctrl(struct vpmu *pmu, unsigned int i, uint64_t *value)
-{
-	(void)i;
-	*value = pmu->global_ctrl;
 	return VPMU_DONE;
 }
 
@@ -361,39 +308,16 @@ static enum vpmu_answer write_global_ctrl(struct vpmu *pmu, unsigned int i, uint
 	(void)i;
 	if (has_others(value, vpmu_counters(pmu)))
 		return VPMU_FAULT;
-	vpmu_touch(pmu, value ^ pmu->global_ctrl);
-	pmu->global_ctrl = value;
-	return VPMU_DONE;
-}
-
-static enum vpmu_answer read_global_status(struct vpmu *pmu, unsigned int i, uint64_t *value)
-{
-	(void)i;
-	vpmu_settle(pmu, vpmu_counters(pmu));
-	*value = pmu->global_status;
+	vpmu_set_global_ctrl(pmu, value);
 	return VPMU_DONE;
 }
 
 /* The status bits that there are. */
 static uint64_t status_bits(const struct vpmu *pmu)
 {
-	uint64_t frozen = pmu->config.version >= 4 ? STATUS_LBR_FRZ | STATUS_CTR_FRZ : 0;
+	uint64_t frozen = is_streamlined(pmu) ? VPMU_STATUS_LBR_FRZ | VPMU_STATUS_CTR_FRZ : 0;
 
 	return vpmu_counters(pmu) | frozen | STATUS_OVF_BUF | STATUS_COND_CHG;
-}
-
-static void change_status(struct vpmu *pmu, uint64_t status)
-{
-	if ((status ^ pmu->global_status) & STATUS_CTR_FRZ)
-		vpmu_touch(pmu, vpmu_counters(pmu));
-	pmu->global_status = status;
-}
-
-static enum vpmu_answer read_zero(struct vpmu *pmu, unsigned int i, uint64_t *value)
-{
-	(void)pmu, (void)i;
-	*value = 0;
-	return VPMU_DONE;
 }
 
 static enum vpmu_answer write_status_reset(struct vpmu *pmu, unsigned int i, uint64_t value)
@@ -401,9 +325,7 @@ static enum vpmu_answer write_status_reset(struct vpmu *pmu, unsigned int i, uin
 	(void)i;
 	if (has_others(value, status_bits(pmu)))
 		return VPMU_FAULT;
-	/* Overflows until now are among those that are acknowledged. */
-	vpmu_settle(pmu, value);
-	change_status(pmu, pmu->global_status & ~value);
+	vpmu_clear_status(pmu, value);
 	return VPMU_DONE;
 }
 
@@ -412,101 +334,104 @@ static enum vpmu_answer write_status_set(struct vpmu *pmu, unsigned int i, uint6
 	(void)i;
 	if (has_others(value, status_bits(pmu) & ~STATUS_COND_CHG))
 		return VPMU_FAULT;
-	change_status(pmu, pmu->global_status | value);
+	vpmu_set_status(pmu, pmu->global_status | value);
 	return VPMU_DONE;
 }
 
 static enum vpmu_answer read_inuse(struct vpmu *pmu, unsigned int i, uint64_t *value)
 {
-	uint64_t inuse = 0;
+	uint64_t inuse = fixed_with(pmu, pmu->fixed_ctrl, FIXED_EN);
 
-	inuse |= fixed_with(pmu, pmu->fixed_ctrl, FIXED_EN);
 	inuse |= fixed_with(pmu, pmu->fixed_ctrl, FIXED_PMI) ? INUSE_PMI : 0;
 	for (i = 0; i < pmu->config.general; i++) {
-		inuse |= pmu->event_select[i] & EVTSEL_SELECT ? vpmu_bit(i) : 0;
-		inuse |= pmu->event_select[i] & EVTSEL_INT ? INUSE_PMI : 0;
+		inuse |= pmu->event_select[i] & VPMU_EVTSEL_SELECT ? vpmu_bit(i) : 0;
+		inuse |= pmu->event_select[i] & VPMU_EVTSEL_INT ? INUSE_PMI : 0;
 	}
 	*value = inuse;
 	return VPMU_DONE;
 }
 
+/* The host's value of a shared register, with the PMU's bits. */
+static enum vpmu_answer merge(uint64_t *value, uint64_t own, uint64_t bits)
+{
+	*value = (*value & ~bits) | own;
+	return VPMU_DONE;
+}
+
+static uint64_t capabilities(const struct vpmu *pmu)
+{
+	return pmu->config.full_width_writes ? CAPABILITIES_FW_WRITE : 0;
+}
+
 static enum vpmu_answer read_capabilities(struct vpmu *pmu, unsigned int i, uint64_t *value)
 {
 	(void)i;
-	*value = pmu->config.full_width_writes ? CAPABILITIES_FW_WRITE : 0;
-	return VPMU_DONE;
+	return merge(value, capabilities(pmu), CAPABILITIES_PMU);
 }
 
-static enum vpmu_answer read_debugctl(struct vpmu *pmu, unsigned int i, uint64_t *value)
+/* The configuration says what they are. */
+static enum vpmu_answer host_write_capabilities(struct vpmu *pmu, unsigned int i, uint64_t value)
 {
 	(void)i;
-	*value = pmu->debugctl;
-	return VPMU_DONE;
+	return (value & CAPABILITIES_PMU) == capabilities(pmu) ? VPMU_DONE : VPMU_FAULT;
 }
 
-static enum vpmu_answer write_debugctl(struct vpmu *pmu, unsigned int i, uint64_t value)
+static enum vpmu_answer read_misc_enable(struct vpmu *pmu, unsigned int i, uint64_t *value)
 {
+	uint64_t available = pmu->config.version ? MISC_ENABLE_EMON : 0;
+
 	(void)i;
-	if (has_others(value, DEBUGCTL_WRITABLE))
-		return VPMU_FAULT;
-	pmu->debugctl = value;
-	return VPMU_DONE;
+	return merge(value, available | MISC_ENABLE_UNAVAILABLE, MISC_ENABLE_PMU);
 }
 
-/* The PMU's MSRs. A row without a function faults on that access. */
-static const struct msr_row {
-	uint32_t first;
-	uint8_t count;   /* this many, in a row */
-	uint8_t version; /* that they came with */
-	enum vpmu_answer (*read)(struct vpmu *pmu, unsigned int i, uint64_t *value);
-	enum vpmu_answer (*write)(struct vpmu *pmu, unsigned int i, uint64_t value);
-} msrs[] = {
-	{ VPMU_MSR_PERF_GLOBAL_CTRL, 1, 2, read_global_ctrl, write_global_ctrl },
-	{ VPMU_MSR_PERF_GLOBAL_STATUS, 1, 2, read_global_status, NULL },
-	{ VPMU_MSR_PERF_GLOBAL_STATUS_RESET, 1, 2, read_zero, write_status_reset },
-	{ VPMU_MSR_PMC0, VPMU_MAX_GENERAL, 2, read_pmc, write_pmc },
-	{ VPMU_MSR_A_PMC0, VPMU_MAX_GENERAL, 2, read_a_pmc, write_a_pmc },
-	{ VPMU_MSR_PERFEVTSEL0, VPMU_MAX_GENERAL, 2, read_evtsel, write_evtsel },
-	{ VPMU_MSR_FIXED_CTR0, VPMU_MAX_FIXED, 2, read_fixed, write_fixed },
-	{ VPMU_MSR_FIXED_CTR_CTRL, 1, 2, read_fixed_ctrl, write_fixed_ctrl },
-	{ VPMU_MSR_DEBUGCTL, 1, 2, read_debugctl, write_debugctl },
-	{ VPMU_MSR_PERF_GLOBAL_STATUS_SET, 1, 4, read_zero, write_status_set },
-	{ VPMU_MSR_PERF_GLOBAL_INUSE, 1, 4, read_inuse, NULL },
-	{ VPMU_MSR_PERF_CAPABILITIES, 1, 2, read_capabilities, NULL },
+/* EMON ignores writes. What is unavailable is read-only: a write of another value faults. */
+static enum vpmu_answer write_misc_enable(struct vpmu *pmu, unsigned int i, uint64_t value)
+{
+	(void)pmu, (void)i;
+	return has_others(MISC_ENABLE_UNAVAILABLE, value) ? VPMU_FAULT : VPMU_DONE;
+}
+
+#define ALL VPMU_ALL_BITS
+
+static const struct vpmu_msr_row rows[] = {
+	{ VPMU_MSR_PERF_GLOBAL_CTRL, 1, .level = 2, .state = VPMU_STATE, .bits = ALL,
+	  .field = offsetof(struct vpmu, global_ctrl), .write = write_global_ctrl },
+	{ VPMU_MSR_PERF_GLOBAL_STATUS, 1, .level = 2, .state = VPMU_STATE, .bits = ALL,
+	  .read = vpmu_row_read_status, .host_write = vpmu_row_host_write_status },
+	{ VPMU_MSR_PERF_GLOBAL_STATUS_RESET, 1, .level = 2, .bits = ALL, .read = vpmu_row_read_zero,
+	  .write = write_status_reset },
+	{ VPMU_MSR_PMC0, 8, .count = VPMU_ROW_GENERAL, .level = 1, .state = VPMU_STATE, .bits = ALL,
+	  .read = vpmu_row_read_counter, .write = write_pmc, .host_write = vpmu_row_write_counter },
+	{ VPMU_MSR_A_PMC0, 8, .count = VPMU_ROW_GENERAL_WIDE, .level = 1, .bits = ALL,
+	  .read = vpmu_row_read_counter, .write = write_wide },
+	{ VPMU_MSR_PERFEVTSEL0, 8, .count = VPMU_ROW_GENERAL, .level = 1, .state = VPMU_STATE,
+	  .bits = ALL, .field = offsetof(struct vpmu, event_select), .write = write_evtsel },
+	{ VPMU_MSR_FIXED_CTR0, 4, .base = VPMU_FIXED, .count = VPMU_ROW_FIXED, .level = 2,
+	  .state = VPMU_STATE, .bits = ALL, .read = vpmu_row_read_counter, .write = write_wide },
+	{ VPMU_MSR_FIXED_CTR_CTRL, 1, .level = 2, .state = VPMU_STATE, .bits = ALL,
+	  .field = offsetof(struct vpmu, fixed_ctrl), .write = write_fixed_ctrl },
+	{ VPMU_MSR_DEBUGCTL, 1, .level = 2, .hosts = true, .state = VPMU_STATE,
+	  .bits = VPMU_DEBUG_PMU, .field = offsetof(struct vpmu, debug_control),
+	  .write = vpmu_row_write_debug_control },
+	{ VPMU_MSR_PERF_GLOBAL_STATUS_SET, 1, .level = 4, .bits = ALL, .read = vpmu_row_read_zero,
+	  .write = write_status_set },
+	{ VPMU_MSR_PERF_GLOBAL_INUSE, 1, .level = 4, .bits = ALL, .read = read_inuse },
+	{ VPMU_MSR_PERF_CAPABILITIES, 1, .level = 1, .bits = CAPABILITIES_PMU,
+	  .read = read_capabilities, .host_write = host_write_capabilities },
+	{ VPMU_MSR_MISC_ENABLE, 1, .bits = MISC_ENABLE_PMU, .read = read_misc_enable,
+	  .write = write_misc_enable },
+	{ VPMU_MSR_OFFCORE_RSP0, 2, .base = OFFCORE_RSP, .level = 1, .hosts = true,
+	  .state = VPMU_STATE, .bits = ALL, .registers = VPMU_EVENT_REGISTER_OFFCORE_RSP,
+	  .field = offsetof(struct vpmu, event_registers[OFFCORE_RSP]),
+	  .write = write_event_register },
+	{ VPMU_MSR_PEBS_LD_LAT, 1, .base = LD_LAT, .level = 1, .hosts = true, .state = VPMU_STATE,
+	  .bits = ALL, .registers = VPMU_EVENT_REGISTER_LD_LAT,
+	  .field = offsetof(struct vpmu, event_registers[LD_LAT]), .write = write_event_register },
+	{ VPMU_MSR_PEBS_FRONTEND, 1, .base = FRONTEND, .level = 1, .hosts = true,
+	  .state = VPMU_STATE, .bits = ALL, .registers = VPMU_EVENT_REGISTER_FRONTEND,
+	  .field = offsetof(struct vpmu, event_registers[FRONTEND]),
+	  .write = write_event_register },
 };
-
-static const struct msr_row *find_msr(const struct vpmu *pmu, uint32_t msr)
-{
-	/* Without a PMU there is still a debug control, and it is the host's. */
-	if (msr == VPMU_MSR_DEBUGCTL && pmu->config.version == 0)
-		return NULL;
-	for (unsigned int i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++)
-		if (msr - msrs[i].first < msrs[i].count)
-			return &msrs[i];
-	return NULL;
-}
-
-static enum vpmu_answer rdmsr(struct vpmu *pmu, uint32_t msr, uint64_t *value)
-{
-	const struct msr_row *row = find_msr(pmu, msr);
-
-	if (!row)
-		return VPMU_NOT_MINE;
-	if (pmu->config.version < row->version || !row->read)
-		return VPMU_FAULT;
-	return row->read(pmu, msr - row->first, value);
-}
-
-static enum vpmu_answer wrmsr(struct vpmu *pmu, uint32_t msr, uint64_t value)
-{
-	const struct msr_row *row = find_msr(pmu, msr);
-
-	if (!row)
-		return VPMU_NOT_MINE;
-	if (pmu->config.version < row->version || !row->write)
-		return VPMU_FAULT;
-	return row->write(pmu, msr - row->first, value);
-}
 
 static bool rdpmc_counter(const struct vpmu *pmu, uint32_t ecx, unsigned int *counter)
 {
@@ -524,14 +449,11 @@ static bool rdpmc_counter(const struct vpmu *pmu, uint32_t ecx, unsigned int *co
 	}
 }
 
-static void cpuid_pmu(const struct vpmu_config *config, uint32_t regs[4])
+static void announce(const struct vpmu_config *config, uint32_t regs[4])
 {
 	unsigned int known = known_events(config->version);
 	uint32_t anythread = config->version >= 3 ? CPUID_ANYTHREAD_DEPRECATED : 0;
 
-	regs[0] = regs[1] = regs[2] = regs[3] = 0;
-	if (config->version == 0)
-		return;
 	regs[0] = config->version | (uint32_t)config->general << 8 |
 		  (uint32_t)config->general_width << 16 | known << 24;
 	/* A set bit says that the event is not there. */
@@ -545,36 +467,34 @@ static void cpuid_pmu(const struct vpmu_config *config, uint32_t regs[4])
 static void cpuid(const struct vpmu *pmu, uint32_t leaf, uint32_t regs[4])
 {
 	switch (leaf) {
+	case 0x00:
+		regs[0] = regs[0] < 0x0a ? 0x0a : regs[0];
+		break;
 	case 0x01:
-		regs[2] &= ~(CPUID_DTES64 | CPUID_PDCM);
-		regs[2] |= pmu->config.version ? CPUID_PDCM : 0;
-		regs[3] &= ~CPUID_DS;
+		regs[2] |= CPUID_PDCM;
 		break;
 	case 0x0a:
-		cpuid_pmu(&pmu->config, regs);
+		announce(&pmu->config, regs);
 		break;
 	default:
 		break;
 	}
 }
 
-static uint64_t misc_enable(const struct vpmu *pmu, uint64_t value)
-{
-	value &= ~MISC_ENABLE_EMON;
-	value |= pmu->config.version ? MISC_ENABLE_EMON : 0;
-	return value | MISC_ENABLE_BTS_UNAVAILABLE | MISC_ENABLE_PEBS_UNAVAILABLE;
-}
-
 const struct vpmu_vendor vpmu_intel = {
+	.rows = rows,
+	.row_count = sizeof(rows) / sizeof(rows[0]),
 	.check = check,
+	.error_text = error_text,
+	.level = level,
+	.ignores = ignores,
 	.reset = reset,
-	.rdmsr = rdmsr,
-	.wrmsr = wrmsr,
 	.rdpmc_counter = rdpmc_counter,
 	.cpuid = cpuid,
-	.misc_enable = misc_enable,
 	.enabled = enabled,
 	.event = event,
+	.status_bits = status_bits,
 	.interrupts = interrupts,
-	.freeze = freeze,
+	.overflow = overflow,
+	.deliver = deliver,
 };

@@ -1,39 +1,91 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the two halves of the library say to each other: vpmu.c owns the life
- * of a counter, a vendor's file owns the registers. Not for hosts or sources.
+ * What the library's files say to each other: counter.c owns the life of a counter,
+ * msr.c the tables of registers, a vendor's file its registers and what they mean.
+ * Not for hosts or sources.
  */
 #ifndef VPMU_INTERNAL_H
 #define VPMU_INTERNAL_H
 
+#include <vpmu/msr.h>
 #include <vpmu/vpmu.h>
 
+#define BIT(n) (UINT64_C(1) << (n))
+
+#define VPMU_ALL_BITS (~UINT64_C(0))
+
+/* struct vpmu_msr_row's state: at each level. */
+#define VPMU_STATE UINT8_MAX
+
+/* How many of a row's registers there are. */
+enum vpmu_row_count {
+	VPMU_ROW_WHOLE,        /* all of the row */
+	VPMU_ROW_GENERAL,      /* one for each general counter */
+	VPMU_ROW_GENERAL_WIDE, /* the same, if there are full width writes */
+	VPMU_ROW_FIXED,        /* one for each fixed counter */
+};
+
 /*
- * One vendor's registers. Masks have the layout of IA32_PERF_GLOBAL_CTRL;
- * counter is an index into it.
+ * Registers of one kind: number first + (n << shift) for n below size. The functions
+ * get i = base + n, are only called where the PMU has the register, and change nothing
+ * if they do not answer VPMU_DONE. An access without a function faults.
+ */
+struct vpmu_msr_row {
+	uint32_t first;
+	uint8_t size;
+	uint8_t shift;
+	uint8_t base;
+	uint8_t level; /* the vendor's level of PMU that it came with */
+	enum vpmu_row_count count;
+	enum vpmu_event_register registers; /* the event register that it is; 0: none */
+	bool hosts;    /* where the PMU lacks it, it is the host's; others fault then */
+	uint8_t state; /* up to this level it is part of the guest's state and no alias; 0: never */
+	uint64_t bits; /* the PMU's bits of it */
+	size_t field;  /* where struct vpmu has the first of the row, if a read is only that */
+	/* *value is the host's own of a shared register. */
+	enum vpmu_answer (*read)(struct vpmu *pmu, unsigned int i, uint64_t *value);
+	enum vpmu_answer (*write)(struct vpmu *pmu, unsigned int i, uint64_t value);
+	/* On the host's own behalf, where that is another write than the guest's. */
+	enum vpmu_answer (*host_write)(struct vpmu *pmu, unsigned int i, uint64_t value);
+};
+
+/*
+ * One vendor's registers. Masks have a bit for each counter, at its index; counter is
+ * such an index.
  */
 struct vpmu_vendor {
+	/* What is asked for most comes first. */
+	const struct vpmu_msr_row *rows;
+	unsigned int row_count;
 	/* Is this PMU one that the vendor's manual describes? It is not off. */
 	enum vpmu_error (*check)(const struct vpmu_config *config);
-	/* Give the control registers their values after RESET. */
+	const char *(*error_text)(enum vpmu_error error);
+	/* How much of a PMU it is: rows of a higher level are not there. 0: off. */
+	unsigned int (*level)(const struct vpmu_config *config);
+	/* Does a register that the PMU lacks read 0 and ignore writes? Others fault. */
+	bool (*ignores)(const struct vpmu *pmu, uint32_t msr);
+	/* Give the control registers their values after RESET; they are all 0. */
 	void (*reset)(struct vpmu *pmu);
-	enum vpmu_answer (*rdmsr)(struct vpmu *pmu, uint32_t msr, uint64_t *value);
-	enum vpmu_answer (*wrmsr)(struct vpmu *pmu, uint32_t msr, uint64_t value);
 	/* The counter that RDPMC reads with this ECX; false if there is none. */
 	bool (*rdpmc_counter)(const struct vpmu *pmu, uint32_t ecx, unsigned int *counter);
+	/* Announce the PMU, which is on, in a leaf that announces none yet. */
 	void (*cpuid)(const struct vpmu *pmu, uint32_t leaf, uint32_t regs[4]);
-	uint64_t (*misc_enable)(const struct vpmu *pmu, uint64_t value);
 	/* The counters that the registers say are to count now. */
 	uint64_t (*enabled)(const struct vpmu *pmu);
 	/* What the registers say that a counter counts, whether or not it is enabled. */
 	struct vpmu_event (*event)(const struct vpmu *pmu, unsigned int counter);
+	/* The bits that the status register has. */
+	uint64_t (*status_bits)(const struct vpmu *pmu);
 	/* Does this counter's overflow ask for a PMI? */
 	bool (*interrupts)(const struct vpmu *pmu, unsigned int counter);
-	/* A PMI is being handed out: freeze what the guest wants frozen. */
-	void (*freeze)(struct vpmu *pmu);
+	/* A counter has overflowed: show it to the guest, and ask for a PMI if it is to. */
+	void (*overflow)(struct vpmu *pmu, unsigned int counter);
+	/* A PMI is being handed out: freeze what is to freeze, and say what the host does. */
+	unsigned int (*deliver)(struct vpmu *pmu);
 };
 
 extern const struct vpmu_vendor vpmu_intel;
+extern const struct vpmu_vendor vpmu_amd;
 
 static inline uint64_t vpmu_bit(unsigned int counter)
 {
@@ -54,6 +106,31 @@ static inline uint64_t vpmu_counter_mask(const struct vpmu *pmu, unsigned int co
 					     : pmu->config.fixed_width) -
 	       1;
 }
+
+/* Take the lowest counter out of a set that is not empty. */
+static inline unsigned int vpmu_take(uint64_t *counters)
+{
+	unsigned int counter = (unsigned int)__builtin_ctzll(*counters);
+
+	*counters &= *counters - 1;
+	return counter;
+}
+
+/* events.c */
+
+/* What the encoding stands for, of the first so many ids; VPMU_EVENT_RAW if none of them. */
+enum vpmu_event_id vpmu_event_of(enum vpmu_vendor_id vendor, unsigned int ids, unsigned int select,
+				 unsigned int umask);
+
+/* Intel's event registers, as indexes into struct vpmu's event_registers. */
+enum { OFFCORE_RSP, LD_LAT = 2, FRONTEND = 3, EVENT_REGISTERS };
+
+/* What the event register that goes with an encoding says; 0 if none does. */
+uint64_t vpmu_event_extra(const struct vpmu *pmu, unsigned int select, unsigned int umask);
+
+/* counter.c */
+
+void vpmu_reset_counters(struct vpmu *pmu);
 
 /*
  * Bring those of the counters that are counting up to date, overflows

@@ -1,463 +1,74 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The life of a counter: what the guest wants of it, what it holds of its
- * source, and the cheapest way from one to the other. Knows no register; those
- * are a vendor's (struct vpmu_vendor).
+ * A PMU as a whole: made, reset, and asked for what is neither a counter's nor a
+ * register's.
  */
 #include "internal.h"
 
-_Static_assert(__atomic_always_lock_free(sizeof(uint64_t), 0),
-	       "vpmu_look() is for signal handlers");
+static const struct vpmu_vendor *const vendors[] = {
+	[VPMU_INTEL] = &vpmu_intel,
+	[VPMU_AMD] = &vpmu_amd,
+};
 
-static struct vpmu_counter *counter_at(struct vpmu *pmu, unsigned int counter)
-{
-	return counter < VPMU_FIXED ? &pmu->general[counter] : &pmu->fixed[counter - VPMU_FIXED];
-}
-
-/* Take the lowest counter out of a set that is not empty. */
-static unsigned int take_counter(uint64_t *counters)
-{
-	unsigned int counter = (unsigned int)__builtin_ctzll(*counters);
-
-	*counters &= *counters - 1;
-	return counter;
-}
-
-static bool same_event(const struct vpmu_event *a, const struct vpmu_event *b)
-{
-	return a->id == b->id && a->select == b->select && a->umask == b->umask &&
-	       a->cmask == b->cmask && a->invert == b->invert && a->edge == b->edge &&
-	       a->user == b->user && a->kernel == b->kernel;
-}
-
-static uint64_t source_total(struct vpmu *pmu, unsigned int counter)
-{
-	return pmu->ops->total(pmu->source, counter);
-}
-
-static bool is_counting(const struct vpmu *pmu, unsigned int counter)
-{
-	return pmu->counting & vpmu_bit(counter);
-}
-
-/* Events until the counter overflows, as it is stored. */
-static uint64_t left_of(const struct vpmu *pmu, unsigned int counter, const struct vpmu_counter *c)
-{
-	return vpmu_counter_mask(pmu, counter) - c->value + 1;
-}
-
-/* Touched, so that the next service hands out the PMI and moves the alarm. */
-static void overflow(struct vpmu *pmu, unsigned int counter)
-{
-	pmu->global_status |= vpmu_bit(counter);
-	pmu->pmi |= pmu->vendor->interrupts(pmu, counter);
-	vpmu_touch(pmu, vpmu_bit(counter));
-}
-
-/* The total at which a counting counter overflows; only a PMI has to be on time. */
-static uint64_t wanted_alarm(const struct vpmu *pmu, unsigned int counter,
-			     const struct vpmu_counter *c)
-{
-	uint64_t left = left_of(pmu, counter, c);
-
-	if (!pmu->vendor->interrupts(pmu, counter))
-		return VPMU_NO_ALARM;
-	/* A total that does not fit cannot be reached. */
-	return left > VPMU_NO_ALARM - c->since ? VPMU_NO_ALARM : c->since + left;
-}
-
-/*
- * How late emulated instructions may make an alarm: at most one part in so many
- * of what is left to the overflow.
- */
-#define BEARABLE_PART 1024
-
-/*
- * Has the alarm become too late? If not, how many more emulated instructions it
- * bears: each makes it later by one, and what is left less by one.
- */
-static void mind_alarm(struct vpmu *pmu, unsigned int counter)
-{
-	struct vpmu_counter *c = counter_at(pmu, counter);
-	uint64_t wanted = wanted_alarm(pmu, counter, c);
-	uint64_t late = c->alarm > wanted ? c->alarm - wanted : 0;
-	uint64_t left = left_of(pmu, counter, c);
-
-	if (!pmu->vendor->interrupts(pmu, counter))
-		c->quiet = vpmu_counter_mask(pmu, counter);
-	else if (c->alarm != VPMU_NO_ALARM && late <= left / BEARABLE_PART)
-		c->quiet = c->value + (left - late * BEARABLE_PART) / (BEARABLE_PART + 1);
-	else if (wanted != VPMU_NO_ALARM)
-		vpmu_touch(pmu, vpmu_bit(counter));
-}
-
-/*
- * The counter's value holds at this total. An alarm that it has reached has gone
- * off, is about to, or got lost: it is not one to rely on.
- */
-static void hold_at(struct vpmu *pmu, unsigned int counter, uint64_t total)
-{
-	struct vpmu_counter *c = counter_at(pmu, counter);
-
-	c->since = total;
-	if (total < c->alarm)
-		return;
-	c->alarm = VPMU_NO_ALARM;
-	vpmu_touch(pmu, vpmu_bit(counter));
-}
-
-/*
- * Move a counting counter's value on to a total of its source. However often
- * it has wrapped since, there is one status bit and one PMI.
- */
-static void settle_at(struct vpmu *pmu, unsigned int counter, uint64_t total)
-{
-	struct vpmu_counter *c = counter_at(pmu, counter);
-	uint64_t counted = total - c->since;
-	bool wraps = counted >= left_of(pmu, counter, c);
-
-	c->value = (c->value + counted) & vpmu_counter_mask(pmu, counter);
-	hold_at(pmu, counter, total);
-	if (wraps)
-		overflow(pmu, counter);
-	/* An alarm that emulated instructions have made late is later for what is left now. */
-	if (c->quiet)
-		mind_alarm(pmu, counter);
-}
-
-static void settle(struct vpmu *pmu, unsigned int counter)
-{
-	settle_at(pmu, counter, source_total(pmu, counter));
-}
-
-/* The same after a hint. A total that is known is enough if it shows an overflow. */
-static void settle_hinted(struct vpmu *pmu, unsigned int counter)
-{
-	const struct vpmu_counter *c = counter_at(pmu, counter);
-	uint64_t known = pmu->ops->known ? pmu->ops->known(pmu->source, counter) : 0;
-
-	if (known > c->since && known - c->since >= left_of(pmu, counter, c))
-		settle_at(pmu, counter, known);
-	else
-		settle(pmu, counter);
-}
-
-void vpmu_settle(struct vpmu *pmu, uint64_t counters)
-{
-	counters &= pmu->counting;
-	while (counters)
-		settle(pmu, take_counter(&counters));
-}
-
-uint64_t vpmu_read_counter(struct vpmu *pmu, unsigned int counter)
-{
-	vpmu_settle(pmu, vpmu_bit(counter));
-	return counter_at(pmu, counter)->value;
-}
-
-void vpmu_write_counter(struct vpmu *pmu, unsigned int counter, uint64_t value)
-{
-	uint64_t counting = vpmu_bit(counter) & pmu->counting;
-
-	vpmu_settle(pmu, counting);
-	counter_at(pmu, counter)->value = value;
-	vpmu_touch(pmu, counting);
-	pmu->current |= counting;
-}
-
-static void unbind(struct vpmu *pmu, unsigned int counter)
-{
-	struct vpmu_counter *c = counter_at(pmu, counter);
-
-	pmu->ops->unbind(pmu->source, counter);
-	c->is_bound = false;
-	c->alarm = VPMU_NO_ALARM;
-}
-
-/* Is it one that CPUID says is counted, or not architectural at all? */
-static bool is_offered(const struct vpmu *pmu, const struct vpmu_event *event)
-{
-	return event->id == VPMU_EVENT_RAW || (pmu->config.events & (1u << event->id));
-}
-
-/*
- * Make the source keep a total for the event, if it does not yet. A refusal is
- * remembered, so that an event is asked for once.
- */
-static void bind(struct vpmu *pmu, unsigned int counter, const struct vpmu_event *event)
-{
-	struct vpmu_counter *c = counter_at(pmu, counter);
-
-	if ((c->is_bound || c->refused) && same_event(&c->bound, event))
-		return;
-	if (c->is_bound)
-		unbind(pmu, counter);
-	c->bound = *event;
-	c->is_bound = pmu->ops->bind(pmu->source, counter, event);
-	/* The source was asked all the same: it is what reports uncounted events. */
-	if (c->is_bound && !is_offered(pmu, event))
-		unbind(pmu, counter);
-	c->refused = !c->is_bound;
-}
-
-/* Does an emulated instruction of this kind count as the event? */
-static bool counts_retired(const struct vpmu_event *event, unsigned int kind)
-{
-	if (event->cmask || event->edge || event->invert)
-		return false;
-	if (!(kind & VPMU_RETIRED_KERNEL ? event->kernel : event->user))
-		return false;
-	return event->id == VPMU_EVENT_INSTRUCTIONS ||
-	       (event->id == VPMU_EVENT_BRANCHES && (kind & VPMU_RETIRED_BRANCH));
-}
-
-static void start(struct vpmu *pmu, unsigned int counter, const struct vpmu_event *event)
-{
-	struct vpmu_counter *c = counter_at(pmu, counter);
-
-	bind(pmu, counter, event);
-	if (!c->is_bound)
-		return;
-	hold_at(pmu, counter, source_total(pmu, counter));
-	pmu->counting |= vpmu_bit(counter);
-	pmu->current |= vpmu_bit(counter);
-	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
-		if (counts_retired(event, kind))
-			pmu->retired[kind] |= vpmu_bit(counter);
-}
-
-/* Its alarm stays: it is likely to start again. */
-static void stop(struct vpmu *pmu, unsigned int counter)
-{
-	settle(pmu, counter);
-	pmu->counting &= ~vpmu_bit(counter);
-	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
-		pmu->retired[kind] &= ~vpmu_bit(counter);
-}
-
-/* An alarm that comes too early is one needless hint; only one that would be late is moved. */
-static void arm(struct vpmu *pmu, unsigned int counter)
-{
-	struct vpmu_counter *c = counter_at(pmu, counter);
-	uint64_t alarm = wanted_alarm(pmu, counter, c);
-
-	c->quiet = 0;
-	if (alarm >= c->alarm)
-		return;
-	/* A source may set it from the total told last, which is to be one of now. */
-	if (!(pmu->current & vpmu_bit(counter))) {
-		settle(pmu, counter);
-		alarm = wanted_alarm(pmu, counter, c);
-	}
-	c->alarm = alarm;
-	pmu->ops->alarm(pmu->source, counter, alarm);
-}
-
-/* From what the counter does to what the guest wants of it. */
-static void bring_into_line(struct vpmu *pmu, unsigned int counter, bool enabled)
-{
-	struct vpmu_event event;
-
-	if (!enabled) {
-		stop(pmu, counter);
-		return;
-	}
-	event = pmu->vendor->event(pmu, counter);
-	if (is_counting(pmu, counter) && !same_event(&counter_at(pmu, counter)->bound, &event))
-		stop(pmu, counter);
-	if (!is_counting(pmu, counter))
-		start(pmu, counter, &event);
-	if (is_counting(pmu, counter))
-		arm(pmu, counter);
-}
-
-static void bring_all_into_line(struct vpmu *pmu)
-{
-	uint64_t enabled = pmu->vendor->enabled(pmu);
-	/* One that does not count and is not to has nothing to compare. */
-	uint64_t counters = pmu->dirty & (enabled | pmu->counting);
-
-	pmu->dirty = 0;
-	while (counters) {
-		unsigned int counter = take_counter(&counters);
-
-		bring_into_line(pmu, counter, enabled & vpmu_bit(counter));
-	}
-}
-
-static bool has_hints(const struct vpmu *pmu)
-{
-	return __atomic_load_n(&pmu->look, __ATOMIC_RELAXED);
-}
-
-/* A hint says that the counter's alarm may have gone off: the source may hold none. */
-static void heed_hints(struct vpmu *pmu)
-{
-	uint64_t hinted;
-
-	if (!has_hints(pmu))
-		return;
-	hinted = __atomic_exchange_n(&pmu->look, 0, __ATOMIC_ACQUIRE);
-	vpmu_touch(pmu, hinted);
-	pmu->current |= hinted & pmu->counting;
-	while (hinted) {
-		unsigned int counter = take_counter(&hinted);
-
-		counter_at(pmu, counter)->alarm = VPMU_NO_ALARM;
-		if (is_counting(pmu, counter))
-			settle_hinted(pmu, counter);
-	}
-}
-
-/* Is there anything for vpmu_service() to do? A PMI is never due without a dirty counter. */
-static bool is_due(const struct vpmu *pmu)
-{
-	return has_hints(pmu) || pmu->dirty;
-}
-
-/*
- * What is found in a round is dealt with in the next: an overflow of a counter
- * that is being stopped, an alarm that was set for a total already reached.
- * More rounds than this are only asked for by hints from elsewhere.
- */
-#define ROUNDS 3
-
-bool vpmu_service_due(struct vpmu *pmu)
-{
-	bool pmi = false;
-
-	for (unsigned int round = 0; round < ROUNDS && is_due(pmu); round++) {
-		heed_hints(pmu);
-		if (pmu->pmi) {
-			pmu->pmi = false;
-			pmi = true;
-			pmu->vendor->freeze(pmu);
-		}
-		bring_all_into_line(pmu);
-	}
-	pmu->current = 0;
-	return pmi;
-}
-
-/* Emulated instructions have brought the counter to a value that is not a quiet one. */
-static void mind_retired(struct vpmu *pmu, unsigned int counter)
-{
-	struct vpmu_counter *c = counter_at(pmu, counter);
-
-	if (c->value > vpmu_counter_mask(pmu, counter)) {
-		c->value = 0;
-		overflow(pmu, counter);
-	} else {
-		mind_alarm(pmu, counter);
-	}
-}
-
-void vpmu_count_retired(struct vpmu *pmu, unsigned int kind)
-{
-	uint64_t counters = pmu->retired[kind];
-
-	while (counters) {
-		unsigned int counter = take_counter(&counters);
-		struct vpmu_counter *c = counter_at(pmu, counter);
-
-		if (__builtin_expect(c->value++ >= c->quiet, 0))
-			mind_retired(pmu, counter);
-	}
-}
-
-void vpmu_look(struct vpmu *pmu, unsigned int counter)
-{
-	if (counter < 64 && (vpmu_counters(pmu) & vpmu_bit(counter)))
-		__atomic_fetch_or(&pmu->look, vpmu_bit(counter), __ATOMIC_RELEASE);
-}
-
-uint64_t vpmu_active(const struct vpmu *pmu)
-{
-	/* One that is enabled and neither counting nor dirty has been refused. */
-	return pmu->counting | (pmu->dirty & pmu->vendor->enabled(pmu));
-}
-
-/* Returns how many bindings have ended. */
-static unsigned int unbind_all(struct vpmu *pmu, uint64_t counters)
-{
-	unsigned int ended = 0;
-
-	while (counters) {
-		unsigned int counter = take_counter(&counters);
-
-		if (!counter_at(pmu, counter)->is_bound)
-			continue;
-		unbind(pmu, counter);
-		ended++;
-	}
-	return ended;
-}
-
-unsigned int vpmu_release_idle(struct vpmu *pmu)
-{
-	return unbind_all(pmu, vpmu_counters(pmu) & ~vpmu_active(pmu));
-}
+#define VENDORS (sizeof(vendors) / sizeof(vendors[0]))
 
 void vpmu_reset(struct vpmu *pmu)
 {
-	unbind_all(pmu, vpmu_counters(pmu));
+	vpmu_reset_counters(pmu);
+	pmu->svme = false;
+	pmu->global_ctrl = 0;
+	pmu->global_status = 0;
+	pmu->fixed_ctrl = 0;
+	pmu->debug_control = 0;
+	for (unsigned int i = 0; i < sizeof(pmu->event_registers) / sizeof(uint64_t); i++)
+		pmu->event_registers[i] = 0;
 	for (unsigned int i = 0; i < VPMU_MAX_GENERAL; i++)
-		pmu->general[i] = (struct vpmu_counter){ .alarm = VPMU_NO_ALARM };
-	for (unsigned int i = 0; i < VPMU_MAX_FIXED; i++)
-		pmu->fixed[i] = (struct vpmu_counter){ .alarm = VPMU_NO_ALARM };
-	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
-		pmu->retired[kind] = 0;
-	pmu->counting = 0;
-	pmu->current = 0;
-	pmu->dirty = 0;
-	pmu->pmi = false;
+		pmu->event_select[i] = 0;
 	pmu->vendor->reset(pmu);
 }
 
 enum vpmu_error vpmu_init(struct vpmu *pmu, const struct vpmu_config *config,
 			  const struct vpmu_source_ops *ops, void *source)
 {
-	enum vpmu_error error = VPMU_OK;
+	bool known = (unsigned int)config->vendor < VENDORS;
+	enum vpmu_error error = known ? VPMU_OK : VPMU_ERROR_VENDOR;
 
-	*pmu = (struct vpmu){ .vendor = &vpmu_intel, .ops = ops, .source = source };
-	if (config->version != 0) {
+	*pmu = (struct vpmu){ .ops = ops, .source = source };
+	pmu->vendor = vendors[known ? config->vendor : VPMU_INTEL];
+	if (known)
+		pmu->config.vendor = config->vendor;
+	if (known && config->version != 0) {
 		error = ops ? pmu->vendor->check(config) : VPMU_ERROR_SOURCE;
 		if (error == VPMU_OK)
 			pmu->config = *config;
 	}
+	pmu->level = (uint8_t)pmu->vendor->level(&pmu->config);
 	vpmu_reset(pmu);
 	return error;
 }
 
-const char *vpmu_error_text(enum vpmu_error error)
+const char *vpmu_error_text(enum vpmu_vendor_id vendor, enum vpmu_error error)
 {
 	switch (error) {
 	case VPMU_OK:
 		return "no error";
-	case VPMU_ERROR_VERSION:
-		return "the PMU version is not 0 (off) or 2 to 5";
-	case VPMU_ERROR_GENERAL:
-		return "the number of general counters is not 1 to 8";
-	case VPMU_ERROR_FIXED:
-		return "the number of fixed counters is not 0 to 3 (version 5: 0 to 4)";
-	case VPMU_ERROR_WIDTH:
-		return "a counter width is not 32 to 48 bits";
-	case VPMU_ERROR_EVENTS:
-		return "an event is unknown, or a fixed counter's event is not counted";
+	case VPMU_ERROR_VENDOR:
+		return "the PMU's vendor is unknown";
 	case VPMU_ERROR_SOURCE:
 		return "the PMU is on, but nothing counts for it";
+	case VPMU_ERROR_VERSION:
+	case VPMU_ERROR_GENERAL:
+	case VPMU_ERROR_FIXED:
+	case VPMU_ERROR_WIDTH:
+	case VPMU_ERROR_EVENTS:
+	case VPMU_ERROR_REGISTERS:
+		if ((unsigned int)vendor < VENDORS)
+			return vendors[vendor]->error_text(error);
+		break;
+	case VPMU_ERRORS:
+		break;
 	}
 	return "unknown error";
-}
-
-enum vpmu_answer vpmu_rdmsr(struct vpmu *pmu, uint32_t msr, uint64_t *value)
-{
-	return pmu->vendor->rdmsr(pmu, msr, value);
-}
-
-enum vpmu_answer vpmu_wrmsr(struct vpmu *pmu, uint32_t msr, uint64_t value)
-{
-	return pmu->vendor->wrmsr(pmu, msr, value);
 }
 
 enum vpmu_answer vpmu_rdpmc(struct vpmu *pmu, uint32_t index, bool allowed, uint64_t *value)
@@ -470,14 +81,15 @@ enum vpmu_answer vpmu_rdpmc(struct vpmu *pmu, uint32_t index, bool allowed, uint
 	return VPMU_DONE;
 }
 
-void vpmu_cpuid(const struct vpmu *pmu, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
+uint64_t vpmu_status(const struct vpmu *pmu)
 {
-	/* No leaf that the PMU has a say in has subleaves. */
-	(void)subleaf;
-	pmu->vendor->cpuid(pmu, leaf, regs);
+	return pmu->global_status;
 }
 
-uint64_t vpmu_misc_enable(const struct vpmu *pmu, uint64_t value)
+void vpmu_set_svme(struct vpmu *pmu, bool svme)
 {
-	return pmu->vendor->misc_enable(pmu, value);
+	if (!pmu->config.nested || pmu->svme == svme)
+		return;
+	pmu->svme = svme;
+	vpmu_touch(pmu, vpmu_counters(pmu));
 }

@@ -14,15 +14,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define VERSION 1
+#define VERSION 2
 
 /* The newline is lost where a file has been copied as text. */
 static const uint8_t magic[8] = { 'V', 'P', 'M', 'U', 'T', 'R', 'C', '\n' };
 
-#define CONFIG_SIZE 10
-#define HEADER_SIZE (sizeof(magic) + 1 + CONFIG_SIZE)
+/* Of version 1, and of what came with version 2. */
+#define CONFIG_SIZE      10
+#define CONFIG_SIZE_MORE 10
+#define HEADER_SIZE      (sizeof(magic) + 1 + CONFIG_SIZE)
+#define HEADER_SIZE_MOST (HEADER_SIZE + CONFIG_SIZE_MORE)
 
 #define CONFIG_FULL_WIDTH 0x01
+#define CONFIG_NESTED     0x02
+#define CONFIG_FLAGS      (CONFIG_FULL_WIDTH | CONFIG_NESTED)
 
 /* A record's first byte. */
 #define RECORD_KIND  0x07
@@ -83,8 +88,8 @@ static void put_bytes(struct trace_writer *writer, const uint8_t *bytes, size_t 
 
 static void put_header(struct trace_writer *writer, const struct vpmu_config *config)
 {
-	static const struct vpmu_config off;
-	uint8_t header[HEADER_SIZE];
+	struct vpmu_config off = { .vendor = config->vendor };
+	uint8_t header[HEADER_SIZE_MOST];
 	uint8_t *to = header + sizeof(magic);
 
 	memcpy(header, magic, sizeof(magic));
@@ -96,9 +101,14 @@ static void put_header(struct trace_writer *writer, const struct vpmu_config *co
 	*to++ = config->general_width;
 	*to++ = config->fixed;
 	*to++ = config->fixed_width;
-	*to++ = config->full_width_writes ? CONFIG_FULL_WIDTH : 0;
+	*to++ = (uint8_t)((config->full_width_writes ? CONFIG_FULL_WIDTH : 0u) |
+			  (config->nested ? CONFIG_NESTED : 0u));
 	for (unsigned int i = 0; i < 4; i++)
 		*to++ = (uint8_t)(config->events >> (8 * i));
+	*to++ = (uint8_t)config->vendor;
+	*to++ = (uint8_t)config->event_registers;
+	for (unsigned int i = 0; i < 8; i++)
+		*to++ = (uint8_t)(config->debug_bits >> (8 * i));
 	put_bytes(writer, header, sizeof(header));
 }
 
@@ -290,24 +300,56 @@ static bool is_possible(const struct vpmu_config *config)
 
 	if (config->version == 0)
 		return !config->general && !config->general_width && !config->fixed &&
-		       !config->fixed_width && !config->full_width_writes && !config->events;
+		       !config->fixed_width && !config->full_width_writes && !config->events &&
+		       !config->nested && !config->event_registers && !config->debug_bits &&
+		       (config->vendor == VPMU_INTEL || config->vendor == VPMU_AMD);
 	return vpmu_init(&pmu, config, &nothing, NULL) == VPMU_OK;
 }
 
-static void get_config(struct reader *reader, struct vpmu_config *config)
+static uint64_t get_little_endian(const uint8_t *from, unsigned int bytes)
+{
+	uint64_t value = 0;
+
+	for (unsigned int i = 0; i < bytes; i++)
+		value |= (uint64_t)from[i] << (8 * i);
+	return value;
+}
+
+/*
+ * What a header of version 1 does not say: an Intel PMU, whose fixed counter of reference
+ * cycles is counted if the event is, and whose guest may set LBR and BTF.
+ */
+static void complete_version_1(struct vpmu_config *config)
+{
+	config->vendor = VPMU_INTEL;
+	config->debug_bits = config->version ? 0x3 : 0;
+	if (config->events & (1u << VPMU_EVENT_REF_CYCLES))
+		config->events |= 1u << VPMU_EVENT_TSC_CYCLES;
+}
+
+static void get_config(struct reader *reader, unsigned int version, struct vpmu_config *config)
 {
 	const uint8_t *from = reader->at;
+	const uint8_t *more = from + CONFIG_SIZE;
+	uint8_t flags = version == 1 ? CONFIG_FULL_WIDTH : CONFIG_FLAGS;
 
 	*config = (struct vpmu_config){ .version = from[0],
 					.general = from[1],
 					.general_width = from[2],
 					.fixed = from[3],
 					.fixed_width = from[4],
-					.full_width_writes = from[5] & CONFIG_FULL_WIDTH };
-	for (unsigned int i = 0; i < 4; i++)
-		config->events |= (uint32_t)from[6 + i] << (8 * i);
-	reader->at += CONFIG_SIZE;
-	if ((from[5] & ~CONFIG_FULL_WIDTH) || !is_possible(config))
+					.full_width_writes = from[5] & CONFIG_FULL_WIDTH,
+					.nested = from[5] & CONFIG_NESTED,
+					.events = (uint32_t)get_little_endian(from + 6, 4) };
+	if (version == 1) {
+		complete_version_1(config);
+	} else {
+		config->vendor = (enum vpmu_vendor_id)more[0];
+		config->event_registers = more[1];
+		config->debug_bits = get_little_endian(more + 2, 8);
+	}
+	reader->at += CONFIG_SIZE + (version == 1 ? 0 : CONFIG_SIZE_MORE);
+	if ((from[5] & ~flags) || !is_possible(config))
 		reader->error = "the trace is damaged: there is no PMU such as its header has";
 }
 
@@ -315,19 +357,20 @@ static void get_header(struct reader *reader, struct vpmu_config *config)
 {
 	size_t size = (size_t)(reader->end - reader->at);
 	size_t start = size < sizeof(magic) ? size : sizeof(magic);
+	unsigned int version = size > sizeof(magic) ? reader->at[sizeof(magic)] : VERSION;
 
 	if (memcmp(reader->at, magic, start) != 0 || size == 0)
 		reader->error = "not a trace";
-	else if (size > sizeof(magic) && reader->at[sizeof(magic)] > VERSION)
+	else if (version > VERSION)
 		reader->error = "the trace is of a newer version than this program reads";
-	else if (size > sizeof(magic) && reader->at[sizeof(magic)] == 0)
+	else if (version == 0)
 		reader->error = "the trace is damaged: it has no version";
-	else if (size < HEADER_SIZE)
+	else if (size < (version == 1 ? HEADER_SIZE : HEADER_SIZE_MOST))
 		reader->error = cut_short;
 	if (reader->error)
 		return;
 	reader->at += sizeof(magic) + 1;
-	get_config(reader, config);
+	get_config(reader, version, config);
 }
 
 static const char *parse(const uint8_t *bytes, size_t size, struct trace *trace)

@@ -28,7 +28,7 @@ static struct trace trace;
 
 static void begin(void)
 {
-	trace = (struct trace){ .config = vpmu_config_intel(4, 0x7f),
+	trace = (struct trace){ .config = vpmu_config_intel(4, 0x17f),
 				.vcpus = 1,
 				.records = records };
 }

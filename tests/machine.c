@@ -87,7 +87,7 @@ const struct vpmu_source_ops knowing_source_ops = {
 
 uint32_t all_events(unsigned int version)
 {
-	return version >= 5 ? 0xff : 0x7f;
+	return version >= 5 ? 0x1ff : version >= 2 ? 0x17f : 0x7f;
 }
 
 void start_with(struct machine *m, const struct vpmu_config *config,
@@ -111,6 +111,7 @@ void start_version(struct machine *m, unsigned int version)
 {
 	struct vpmu_config config = vpmu_config_intel(version, all_events(version));
 
+	config.debug_bits = DEBUG_BITS;
 	start_machine(m, &config);
 }
 
@@ -152,7 +153,9 @@ unsigned int calls(struct machine *m)
 
 uint64_t get(struct machine *m, uint32_t msr)
 {
-	uint64_t value = ~UINT64_C(0);
+	uint64_t bits = vpmu_msr_bits(&m->pmu, msr);
+	/* Of a shared register, none of the host's bits; of others what is to be overwritten. */
+	uint64_t value = bits == ~UINT64_C(0) ? 0x123456789abcdef0 : 0;
 
 	assert_int_equal(vpmu_rdmsr(&m->pmu, msr, &value), VPMU_DONE);
 	return value;

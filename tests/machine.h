@@ -22,6 +22,9 @@
 #define MAX_48   UINT64_C(0xffffffffffff)
 #define FIXED_ON UINT64_C(0x700000000)
 
+/* LBR and BTF: the host's bits of the debug control register, as these tests have it. */
+#define DEBUG_BITS 0x3
+
 #define CTR_FRZ (UINT64_C(1) << 59)
 #define LBR_FRZ (UINT64_C(1) << 58)
 

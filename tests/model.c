@@ -7,10 +7,10 @@
 #include <string.h>
 
 const struct model_event model_events[MODEL_EVENTS] = {
-	{ 0x3c, 0x00, 0, 1 },   { 0xc0, 0x00, 1, 0 },  { 0x3c, 0x01, 2, 2 },
+	{ 0x3c, 0x00, 0, 1 },   { 0xc0, 0x00, 1, 0 },  { 0x3c, 0x01, 2, -1 },
 	{ 0x2e, 0x4f, 3, -1 },  { 0x2e, 0x41, 4, -1 }, { 0xc4, 0x00, 5, -1 },
 	{ 0xc5, 0x00, 6, -1 },  { 0xa4, 0x01, 7, 3 },  { 0xd0, 0x81, -1, -1 },
-	{ 0xd0, 0x82, -1, -1 },
+	{ 0xd0, 0x82, -1, -1 }, { 0x00, 0x00, 8, 2 },
 };
 
 static bool test(uint64_t value, unsigned int n)
@@ -51,6 +51,7 @@ enum kind {
 	STATUS_SET,
 	INUSE,
 	CAPABILITIES,
+	MISC_ENABLE,
 	DEBUGCTL
 };
 
@@ -72,11 +73,15 @@ static enum kind kind_of(const struct model *model, uint32_t msr, unsigned int *
 		if (i < 4 && msr == 0x309 + i)
 			return i < config->fixed ? FIXED : ABSENT;
 	}
+	if (msr == 0x1a0)
+		return MISC_ENABLE;
+	if (msr == 0x345)
+		return CAPABILITIES;
+	if (config->version == 1 && msr >= 0x38d && msr <= 0x392)
+		return ABSENT;
 	switch (msr) {
 	case 0x1d9:
-		return DEBUGCTL;
-	case 0x345:
-		return CAPABILITIES;
+		return config->version == 1 ? OTHER : DEBUGCTL;
 	case 0x38d:
 		return FIXED_CTRL;
 	case 0x38e:
@@ -150,6 +155,9 @@ enum vpmu_answer model_rdmsr(const struct model *model, uint32_t msr, uint64_t *
 	case CAPABILITIES:
 		*value = model->config.full_width_writes ? 0x2000 : 0;
 		return VPMU_DONE;
+	case MISC_ENABLE:
+		*value = (*value & ~UINT64_C(0x1880)) | 0x1880;
+		return VPMU_DONE;
 	case DEBUGCTL:
 		*value = model->debugctl;
 		return VPMU_DONE;
@@ -176,7 +184,7 @@ static bool may_set(const struct model *model, enum kind kind, unsigned int n)
 	case STATUS_SET:
 		return counter || n == 58 || n == 59 || n == 62;
 	case DEBUGCTL:
-		return n == 0 || n == 1 || n == 11 || n == 12;
+		return test(config->debug_bits, n) || n == 11 || n == 12;
 	default:
 		return false;
 	}
@@ -246,6 +254,8 @@ enum vpmu_answer model_wrmsr(struct model *model, uint32_t msr, uint64_t value)
 		return VPMU_DONE;
 	case WIDE_PMC:
 		return write_wide(&model->pmc[i], model->config.general_width, value);
+	case MISC_ENABLE:
+		return test(value, 11) && test(value, 12) ? VPMU_DONE : VPMU_FAULT;
 	case FIXED:
 		return write_wide(&model->fixed[i], model->config.fixed_width, value);
 	case EVTSEL:
@@ -287,7 +297,8 @@ static bool count(uint64_t *counter, unsigned int width)
 
 static unsigned int overflow(struct model *model, unsigned int bit, bool pmi)
 {
-	model->status |= UINT64_C(1) << bit;
+	if (model->config.version >= 2)
+		model->status |= UINT64_C(1) << bit;
 	if (pmi)
 		model->pmis_wanted++;
 	return 1;
@@ -299,6 +310,8 @@ static bool general_counts(const struct model *model, unsigned int i,
 {
 	uint64_t evtsel = model->evtsel[i];
 
+	if (event->architectural == 8)
+		return false;
 	if (event->architectural >= 0 &&
 	    !test(model->config.events, (unsigned)event->architectural))
 		return false;

@@ -11,11 +11,12 @@
 /* Something that happens in the processor; one row of model_events. */
 struct model_event {
 	uint8_t select, umask;
-	int architectural; /* its bit in CPUID.0AH:EBX; -1: model-specific */
+	int architectural; /* its bit in CPUID.0AH:EBX, or 8: TSC cycles, which no event select
+			      counts; -1: model-specific */
 	int fixed;         /* the fixed counter that counts it; -1: none */
 };
 
-#define MODEL_EVENTS 10
+#define MODEL_EVENTS 11
 extern const struct model_event model_events[MODEL_EVENTS];
 
 struct model {

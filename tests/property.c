@@ -96,17 +96,18 @@ static bool refuses(const struct vpmu_event *event)
 
 static struct vpmu_config random_config(struct experiment *x, unsigned int version)
 {
-	/* Instructions, cycles, reference cycles, topdown slots: in the fixed counters' order. */
-	static const uint32_t needed[] = { 0x0, 0x2, 0x3, 0x7, 0x87 };
+	/* Instructions, cycles, TSC cycles, topdown slots: in the fixed counters' order. */
+	static const uint32_t needed[] = { 0x0, 0x2, 0x3, 0x103, 0x183 };
 	struct vpmu_config config = vpmu_config_intel(version, 0);
 
 	config.general = (uint8_t)(1 + below(x, 8));
 	config.general_width = (uint8_t)(32 + below(x, 17));
-	config.fixed = (uint8_t)below(x, version >= 5 ? 5 : 4);
+	config.fixed = version == 1 ? 0 : (uint8_t)below(x, version >= 5 ? 5 : 4);
 	config.fixed_width = (uint8_t)(32 + below(x, 17));
 	config.full_width_writes = !one_in(x, 4);
 	config.events = (uint32_t)random_bits(x) & all_events(version);
 	config.events |= needed[config.fixed];
+	config.debug_bits = DEBUG_BITS;
 	return config;
 }
 
@@ -362,7 +363,7 @@ static void check_retired(const struct experiment *x)
 static void compare_service(struct experiment *x)
 {
 	bool owed = owes_pmi(x);
-	bool pmi = vpmu_service(&x->m.pmu);
+	bool pmi = vpmu_service(&x->m.pmu) & VPMU_PMI;
 	bool wanted = x->model.pmis_wanted > 0;
 
 	if (pmi && !wanted)
@@ -402,7 +403,7 @@ static void emulate_once(struct experiment *x)
 
 	x->emulated += x->retired[kind] != 0;
 	x->overflows += model_count(&x->model, x->retired[kind]);
-	vpmu_retired(&x->m.pmu, kind & VPMU_RETIRED_KERNEL, kind & VPMU_RETIRED_BRANCH);
+	vpmu_retired(&x->m.pmu, kind);
 }
 
 static void run_guest(struct experiment *x)
@@ -491,6 +492,12 @@ static void run_experiment(unsigned int version, enum alarms alarms)
 		assert_true(x.overflows > 500 && x.pmis > 200 && x.emulated > 500);
 }
 
+static void eager_1(void **state)
+{
+	(void)state;
+	run_experiment(1, EAGER);
+}
+
 static void eager_2(void **state)
 {
 	(void)state;
@@ -513,6 +520,12 @@ static void eager_5(void **state)
 {
 	(void)state;
 	run_experiment(5, EAGER);
+}
+
+static void lazy_1(void **state)
+{
+	(void)state;
+	run_experiment(1, LAZY);
 }
 
 static void lazy_2(void **state)
@@ -540,10 +553,12 @@ static void lazy_5(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
+	{ .name = "a random guest of version 1 sees the manual's PMU", .test_func = eager_1 },
 	{ .name = "a random guest of version 2 sees the manual's PMU", .test_func = eager_2 },
 	{ .name = "a random guest of version 3 sees the manual's PMU", .test_func = eager_3 },
 	{ .name = "a random guest of version 4 sees the manual's PMU", .test_func = eager_4 },
 	{ .name = "a random guest of version 5 sees the manual's PMU", .test_func = eager_5 },
+	{ .name = "so it does in version 1 with late alarms", .test_func = lazy_1 },
 	{ .name = "so it does in version 2 with late alarms", .test_func = lazy_2 },
 	{ .name = "so it does in version 3 with late alarms", .test_func = lazy_3 },
 	{ .name = "so it does in version 4 with late alarms", .test_func = lazy_4 },

@@ -170,7 +170,7 @@ static void invert_alone(void **state)
 static void fixed_events(void **state)
 {
 	static const enum vpmu_event_id ids[] = { VPMU_EVENT_INSTRUCTIONS, VPMU_EVENT_CYCLES,
-						  VPMU_EVENT_REF_CYCLES, VPMU_EVENT_TOPDOWN_SLOTS };
+						  VPMU_EVENT_TSC_CYCLES, VPMU_EVENT_TOPDOWN_SLOTS };
 	struct vpmu_config config = vpmu_config_intel(5, all_events(5));
 	struct machine m;
 
@@ -878,7 +878,7 @@ static void refused_is_written(void **state)
 
 static void left_out(void **state)
 {
-	struct vpmu_config config = vpmu_config_intel(3, 0x27);
+	struct vpmu_config config = vpmu_config_intel(3, 0x127);
 	struct machine m;
 
 	(void)state;

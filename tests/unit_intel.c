@@ -58,8 +58,8 @@ static void check_refused(const struct vpmu_config *config, enum vpmu_error erro
 
 	memset(&m, 0xa5, sizeof(m));
 	assert_int_equal(vpmu_init(&m.pmu, config, &source_ops, &m.source), error);
-	assert_string_not_equal(vpmu_error_text(error), "no error");
-	assert_string_not_equal(vpmu_error_text(error), "unknown error");
+	assert_string_not_equal(vpmu_error_text(VPMU_INTEL, error), "no error");
+	assert_string_not_equal(vpmu_error_text(VPMU_INTEL, error), "unknown error");
 	assert_int_equal(vpmu_rdmsr(&m.pmu, GLOBAL_CTRL, &value), VPMU_FAULT);
 	assert_int_equal(vpmu_active(&m.pmu), 0);
 	assert_false(vpmu_service(&m.pmu));
@@ -72,7 +72,7 @@ static void refuses_versions(void **state)
 		struct vpmu_config config = vpmu_config_intel(5, all_events(5));
 
 		config.version = (uint8_t)version;
-		if (version == 1 || version > 5)
+		if (version > 5)
 			check_refused(&config, VPMU_ERROR_VERSION);
 	}
 }
@@ -128,7 +128,7 @@ static void refuses_events(void **state)
 	config.events = all_events(5);
 	check_refused(&config, VPMU_ERROR_EVENTS);
 	config = vpmu_config_intel(5, all_events(5));
-	config.events = 0x1ff;
+	config.events = 0x3ff;
 	check_refused(&config, VPMU_ERROR_EVENTS);
 	config.events = all_events(5) & ~(1u << VPMU_EVENT_CYCLES);
 	check_refused(&config, VPMU_ERROR_EVENTS);
@@ -157,6 +157,7 @@ static void off_ignores_the_rest(void **state)
 	memset(&config, 0xff, sizeof(config));
 	config.full_width_writes = true;
 	config.version = 0;
+	config.vendor = VPMU_INTEL;
 	start_machine(&m, &config);
 	get_faults(&m, GLOBAL_CTRL);
 }
@@ -175,8 +176,9 @@ static void usual_configurations(void **state)
 		assert_true(config.full_width_writes);
 		assert_int_equal(config.events, all_events(versions[i]));
 	}
-	assert_int_equal(vpmu_config_intel(4, 0xff).events, 0x7f);
-	assert_int_equal(vpmu_config_intel(5, 0xff).events, 0xff);
+	assert_int_equal(vpmu_config_intel(1, ~0u).events, 0x7f);
+	assert_int_equal(vpmu_config_intel(4, ~0u).events, 0x17f);
+	assert_int_equal(vpmu_config_intel(5, ~0u).events, 0x1ff);
 	assert_int_equal(vpmu_config_intel(0, 0xff).version, 0);
 	assert_int_not_equal(vpmu_config_intel(256 + 3, 0xff).version, 3);
 }
@@ -186,7 +188,7 @@ static void usual_fixed_counters(void **state)
 	uint32_t all = all_events(3);
 
 	(void)state;
-	assert_int_equal(vpmu_config_intel(3, all & ~(1u << VPMU_EVENT_REF_CYCLES)).fixed, 2);
+	assert_int_equal(vpmu_config_intel(3, all & ~(1u << VPMU_EVENT_TSC_CYCLES)).fixed, 2);
 	assert_int_equal(vpmu_config_intel(3, all & ~(1u << VPMU_EVENT_CYCLES)).fixed, 1);
 	assert_int_equal(vpmu_config_intel(3, all & ~(1u << VPMU_EVENT_INSTRUCTIONS)).fixed, 0);
 	assert_int_equal(vpmu_config_intel(3, 0).fixed, 0);
@@ -266,7 +268,7 @@ static void off_debugctl(void **state)
 static void not_mine(void **state)
 {
 	static const uint32_t others[] = { 0x00,        0x10,       0xc0,      0xc9,  0x185, 0x18e,
-					   MISC_ENABLE, 0x1d8,      0x1da,     0x308, 0x30d, 0x344,
+					   0x1a1,       0x1d8,      0x1da,     0x308, 0x30d, 0x344,
 					   0x346,       0x38c,      0x393,     0x3f1, 0x4c0, 0x4c9,
 					   0x600,       0xc0000080, 0xffffffff };
 	struct machine m;
@@ -615,13 +617,14 @@ static void cpuid_0a(void **state)
 		uint32_t regs[4];
 	} expected[] = {
 		{ 0, { 0, 0, 0, 0 } },
+		{ 1, { 0x07280201, 0x58, 0, 0 } },
 		{ 2, { 0x07300402, 0x58, 0, 0x0603 } },
 		{ 3, { 0x07300403, 0x58, 0, 0x8603 } },
 		{ 4, { 0x07300404, 0x58, 0, 0x8603 } },
 		{ 5, { 0x08300805, 0xd8, 0x7, 0x8603 } },
 	};
-	/* Cycles, instructions, reference cycles, branches. */
-	uint32_t events = 0x27;
+	/* Cycles, instructions, reference and TSC cycles, branches. */
+	uint32_t events = 0x127;
 	struct machine m;
 
 	(void)state;
@@ -667,7 +670,8 @@ static void cpuid_01(void **state)
 		vpmu_cpuid(&m.pmu, 0x01, 0, zeros);
 		assert_int_equal(ones[0], ~0u);
 		assert_int_equal(ones[1], ~0u);
-		assert_int_equal(ones[2], ~0u & ~(1u << 2) & ~(version ? 0 : 1u << 15));
+		assert_int_equal(ones[2],
+				 ~0u & ~(1u << 2) & ~(1u << 4) & ~(version ? 0 : 1u << 15));
 		assert_int_equal(ones[3], ~0u & ~(1u << 21));
 		assert_int_equal(zeros[2], version ? 1u << 15 : 0);
 		assert_int_equal(zeros[0] | zeros[1] | zeros[3], 0);
@@ -676,7 +680,7 @@ static void cpuid_01(void **state)
 
 static void cpuid_others(void **state)
 {
-	static const uint32_t leaves[] = { 0x00, 0x07, 0x09, 0x0b, 0x14, 0x23, 0x80000001, ~0u };
+	static const uint32_t leaves[] = { 0x02, 0x06, 0x09, 0x0b, 0x14, 0x80000008, ~0u };
 	struct machine m;
 
 	(void)state;
@@ -689,21 +693,29 @@ static void cpuid_others(void **state)
 	}
 }
 
+static uint64_t misc_enable_of(struct machine *m, uint64_t hosts)
+{
+	assert_int_equal(vpmu_rdmsr(&m->pmu, MISC_ENABLE, &hosts), VPMU_DONE);
+	return hosts;
+}
+
 static void misc_enable(void **state)
 {
 	struct machine m;
 
 	(void)state;
 	start_version(&m, 3);
-	assert_int_equal(vpmu_misc_enable(&m.pmu, 1), 1 | bit(7) | bit(11) | bit(12));
-	assert_true(vpmu_misc_enable(&m.pmu, ~UINT64_C(0)) == ~UINT64_C(0));
+	assert_int_equal(misc_enable_of(&m, 1), 1 | bit(7) | bit(11) | bit(12));
+	assert_true(misc_enable_of(&m, ~UINT64_C(0)) == ~UINT64_C(0));
+	set(&m, MISC_ENABLE, bit(11) | bit(12));
+	set_faults(&m, MISC_ENABLE, bit(7) | bit(11));
 	start_version(&m, 0);
-	assert_int_equal(vpmu_misc_enable(&m.pmu, 1), 1 | bit(11) | bit(12));
-	assert_true(vpmu_misc_enable(&m.pmu, ~UINT64_C(0)) == ~bit(7));
+	assert_int_equal(misc_enable_of(&m, 1), 1 | bit(11) | bit(12));
+	assert_true(misc_enable_of(&m, ~UINT64_C(0)) == ~bit(7));
 }
 
 static const struct CMUnitTest tests[] = {
-	{ .name = "a version that is not 0 or 2 to 5 is refused", .test_func = refuses_versions },
+	{ .name = "a version that is not 0 to 5 is refused", .test_func = refuses_versions },
 	{ .name = "a number of general counters that is not 1 to 8 is refused",
 	  .test_func = refuses_general },
 	{ .name = "more than 3 fixed counters, or 4 in version 5, are refused",

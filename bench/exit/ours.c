@@ -28,7 +28,8 @@ __attribute__((noinline)) int exit_emulate_ours(struct exit_vcpu *vcpu)
 
 	if (__builtin_expect(!exit_skip(vcpu), 0))
 		return 0;
-	vpmu_retired(&ours_of(vcpu)->pmu, vcpu->level == 0, false);
+	vpmu_retired(&ours_of(vcpu)->pmu,
+		     vcpu->level == 0 ? VPMU_RETIRED_KERNEL : VPMU_RETIRED_USER);
 	return exit_finish(vcpu, rflags);
 }
 
@@ -38,7 +39,8 @@ __attribute__((noinline)) int exit_emulate_ours_service(struct exit_vcpu *vcpu)
 
 	if (__builtin_expect(!exit_skip(vcpu), 0))
 		return 0;
-	vpmu_retired(&ours_of(vcpu)->pmu, vcpu->level == 0, false);
+	vpmu_retired(&ours_of(vcpu)->pmu,
+		     vcpu->level == 0 ? VPMU_RETIRED_KERNEL : VPMU_RETIRED_USER);
 	if (__builtin_expect(vpmu_service(&ours_of(vcpu)->pmu), 0))
 		ours_of(vcpu)->interrupts++;
 	return exit_finish(vcpu, rflags);
@@ -102,12 +104,9 @@ static const struct vpmu_source_ops still = {
 static struct exit_vcpu *create(const struct exit_guest *guest)
 {
 	struct vpmu_config config =
-		vpmu_config_intel(guest->version, (1u << VPMU_EVENT_ARCHITECTURAL) - 1);
+		vpmu_config_intel(guest->version, (1u << VPMU_EVENT_IDS) - 1);
 	struct ours *ours;
 
-	/* The library has no PMU without global control. */
-	if (guest->version == 1)
-		return NULL;
 	ours = calloc(1, sizeof(*ours));
 	if (!ours)
 		abort();

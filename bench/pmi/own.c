@@ -51,7 +51,7 @@ static size_t do_pmi(struct vpmu *pmu, const struct step *first, bool whole, boo
 {
 	size_t length = handler_length(first);
 	uint64_t from = measure_begin();
-	bool due = vpmu_service(pmu);
+	unsigned int due = vpmu_service(pmu);
 	uint64_t took;
 
 	if (!whole)
@@ -61,8 +61,8 @@ static size_t do_pmi(struct vpmu *pmu, const struct step *first, bool whole, boo
 	if (whole)
 		took = measure_end() - from;
 	if (warm) {
-		own->pmis += due;
-		own->lost += !due;
+		own->pmis += due != 0;
+		own->lost += due == 0;
 		measure_add(whole ? &own->pmi : &own->service, (double)took);
 	}
 	return length;

@@ -202,7 +202,7 @@ static void model_record(struct maker *maker, size_t i)
 {
 	const struct trace_record *record = &maker->trace->records[i];
 	unsigned int counter;
-	uint64_t value;
+	uint64_t value = 0;
 
 	switch (record->kind) {
 	case TRACE_RESET:
@@ -370,6 +370,8 @@ const char *plan_make(struct plan *plan, const struct trace *trace, unsigned int
 	*plan = (struct plan){ .config = trace->config, .events = events };
 	if (!trace->config.version)
 		error = "the trace's PMU is off";
+	else if (trace->config.vendor != VPMU_INTEL || trace->config.version < 2)
+		error = "the trace's PMU is not one of Intel's with global control";
 	else if (!begin(maker))
 		error = "the trace's PMU is none that the library knows";
 	if (!error) {

@@ -146,7 +146,7 @@ static bool ours_service(void *subject)
 
 static uint64_t ours_status(void *subject)
 {
-	return ((struct ours *)subject)->pmu.global_status;
+	return vpmu_status(&((struct ours *)subject)->pmu);
 }
 
 static void ours_happen(void *subject)

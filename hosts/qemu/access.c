@@ -21,8 +21,7 @@
 #include "plugin.h"
 #include <string.h>
 
-#define MSR_MISC_ENABLE 0x1a0
-#define MSR_FAULTS      0x80e /* DFR: not an x2APIC register; unlike others it leaves ESR alone */
+#define MSR_FAULTS 0x80e /* DFR: not an x2APIC register; unlike others it leaves ESR alone */
 
 /* Fetching from here is a #GP(0) in long mode: the address is not canonical. */
 #define IP_FAULTS (UINT64_C(1) << 62)
@@ -152,22 +151,31 @@ static void fault_msr(struct vcpu *vcpu, const struct site *site)
 	reg_write(GUEST_CX, MSR_FAULTS);
 }
 
+/* QEMU reads its own bits of it. */
+static bool is_shared(const struct vcpu *vcpu, uint32_t msr)
+{
+	uint64_t bits = vpmu_msr_bits(&vcpu->pmu, msr);
+
+	return bits && bits != ~UINT64_C(0);
+}
+
 static void serve_rdmsr(struct vcpu *vcpu, const struct site *site)
 {
 	uint32_t msr = (uint32_t)reg_read(GUEST_CX);
 	uint64_t value = 0;
-	enum vpmu_answer answer = vpmu_rdmsr(&vcpu->pmu, msr, &value);
+	enum vpmu_answer answer;
 
+	if (is_shared(vcpu, msr)) {
+		fix_behind(vcpu, site, (struct fixup){ .kind = FIXUP_SHARED, .leaf = msr });
+		return;
+	}
+	answer = vpmu_rdmsr(&vcpu->pmu, msr, &value);
 	record(vcpu, TRACE_RDMSR, answer, msr, value);
 	switch (answer) {
 	case VPMU_FAULT:
 		fault_msr(vcpu, site);
 		return;
 	case VPMU_NOT_MINE:
-		if (msr == MSR_MISC_ENABLE) {
-			fix_behind(vcpu, site, (struct fixup){ .kind = FIXUP_MISC_ENABLE });
-			return;
-		}
 		if (!lapic_rdmsr(vcpu, msr, &value) && !models_rdmsr(vcpu, msr, &value))
 			return;
 		/* fallthrough */
@@ -243,11 +251,22 @@ static void serve_wrmsr(struct vcpu *vcpu, const struct site *site)
 	}
 }
 
+static bool is_pmu_leaf(const struct vcpu *vcpu, uint32_t leaf)
+{
+	uint32_t leaves[32];
+	unsigned int count = vpmu_cpuid_leaves(&vcpu->pmu, leaves, G_N_ELEMENTS(leaves));
+
+	for (unsigned int i = 0; i < MIN(count, G_N_ELEMENTS(leaves)); i++)
+		if (leaves[i] == leaf)
+			return true;
+	return false;
+}
+
 static void serve_cpuid(struct vcpu *vcpu, const struct site *site)
 {
 	uint32_t leaf = (uint32_t)reg_read(GUEST_AX);
 
-	if (leaf != 0x1 && leaf != 0xa)
+	if (!is_pmu_leaf(vcpu, leaf))
 		return;
 	fix_behind(vcpu, site,
 		   (struct fixup){ .kind = FIXUP_CPUID,
@@ -375,6 +394,14 @@ static void apply_cpuid(struct vcpu *vcpu)
 		reg_write(regs[i], values[i]);
 }
 
+static void apply_shared(struct vcpu *vcpu)
+{
+	uint64_t value = read_pair();
+
+	if (vpmu_rdmsr(&vcpu->pmu, vcpu->fixup.leaf, &value) == VPMU_DONE)
+		write_pair(value);
+}
+
 static void apply_fixup(struct vcpu *vcpu)
 {
 	const struct fixup *fixup = &vcpu->fixup;
@@ -385,8 +412,8 @@ static void apply_fixup(struct vcpu *vcpu)
 	case FIXUP_CPUID:
 		apply_cpuid(vcpu);
 		break;
-	case FIXUP_MISC_ENABLE:
-		write_pair(vpmu_misc_enable(&vcpu->pmu, read_pair()));
+	case FIXUP_SHARED:
+		apply_shared(vcpu);
 		break;
 	case FIXUP_RESULT:
 		write_pair(fixup->value);

@@ -18,7 +18,8 @@
 const struct event_row event_rows[] = {
 	{ 0x3c, 0x00, VPMU_EVENT_CYCLES, CLASS_INSTRUCTION, true, "cycles", NULL },
 	{ 0xc0, 0x00, VPMU_EVENT_INSTRUCTIONS, CLASS_INSTRUCTION, false, "instructions", NULL },
-	{ 0x3c, 0x01, VPMU_EVENT_REF_CYCLES, CLASS_INSTRUCTION, true, "ref-cycles", NULL },
+	{ 0x3c, 0x01, VPMU_EVENT_REF_CYCLES, CLASS_INSTRUCTION, true, "bus-cycles", NULL },
+	{ 0x00, 0x03, VPMU_EVENT_TSC_CYCLES, CLASS_INSTRUCTION, true, "ref-cycles", NULL },
 	{ 0x2e, 0x4f, VPMU_EVENT_LLC_REFERENCES, CLASS_LLC_REFERENCE, false, "cache-references",
 	  NULL },
 	{ 0x2e, 0x41, VPMU_EVENT_LLC_MISSES, CLASS_LLC_MISS, false, "cache-misses", NULL },

@@ -100,8 +100,9 @@ static void mask_lvtpc(struct vcpu *vcpu, uint32_t lvtpc)
 		physical_write32(APIC_BASE + APIC_LVTPC, lvtpc | LVT_MASKED);
 }
 
-/* The local APIC's own interrupt, sent as the message that does the same. */
-void lapic_pmi(struct vcpu *vcpu)
+/* The local APIC's own interrupt, sent as the message that does the same. mask: then set LVTPC's.
+ */
+void lapic_pmi(struct vcpu *vcpu, bool mask)
 {
 	uint32_t lvtpc;
 
@@ -109,7 +110,8 @@ void lapic_pmi(struct vcpu *vcpu)
 		return;
 	if ((lvtpc & LVT_MODE) != LVT_MODE_FIXED && (lvtpc & LVT_MODE) != LVT_MODE_NMI)
 		return;
-	mask_lvtpc(vcpu, lvtpc);
+	if (mask)
+		mask_lvtpc(vcpu, lvtpc);
 	physical_write32(APIC_BASE | (uint64_t)vcpu->lapic.id << 12,
 			 lvtpc & (LVT_MODE | LVT_VECTOR));
 	statistics.pmis++;

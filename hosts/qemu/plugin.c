@@ -21,6 +21,7 @@ PLUGIN_EXPORT int qemu_plugin_version = PLUGIN_ABI_VERSION;
 
 #define VCPUS_MAX   255 /* a PMI is a message, whose destination has 8 bits, and one is "all" */
 #define REPORTS_MAX 1024
+#define DEBUG_BITS  3 /* the guest may set LBR and BTF; nothing comes of them */
 
 struct statistics statistics;
 struct qemu_plugin_scoreboard *scoreboard;
@@ -373,6 +374,7 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 			return -1;
 	config = vpmu_config_intel(pmu_version,
 				   pmu_version ? events_architectural(models_enabled()) : 0);
+	config.debug_bits = DEBUG_BITS;
 	if (trace_path && !record_start(trace_path, &config))
 		return refuse("cannot write the trace: %s", strerror(errno));
 	qemu_plugin_register_atexit_cb(id, at_exit, NULL);

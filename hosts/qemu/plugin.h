@@ -135,7 +135,7 @@ enum reg {
 enum fixup_kind {
 	FIXUP_NONE,
 	FIXUP_CPUID,       /* adjust what CPUID returned for leaf, subleaf */
-	FIXUP_MISC_ENABLE, /* adjust what RDMSR returned */
+	FIXUP_SHARED,      /* adjust what RDMSR of a shared register, leaf, returned */
 	FIXUP_RESULT,      /* RDMSR returns value */
 	FIXUP_CX,          /* value goes back into ECX, changed to make QEMU raise #GP */
 	FIXUP_CR4,         /* the same for CR4 */
@@ -143,7 +143,7 @@ enum fixup_kind {
 
 struct fixup {
 	enum fixup_kind kind;
-	uint32_t leaf;
+	uint32_t leaf; /* or MSR */
 	uint32_t subleaf;
 	uint64_t value;
 };
@@ -261,7 +261,7 @@ void service_idle(struct vcpu *vcpu);
 
 /* lapic.c */
 void lapic_reset(struct vcpu *vcpu);
-void lapic_pmi(struct vcpu *vcpu);
+void lapic_pmi(struct vcpu *vcpu, bool mask);
 bool lapic_rdmsr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 bool lapic_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 

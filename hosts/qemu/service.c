@@ -6,11 +6,12 @@
 
 void service(struct vcpu *vcpu)
 {
-	if (!vpmu_service(&vcpu->pmu))
+	unsigned int asked = vpmu_service(&vcpu->pmu);
+
+	if (!(asked & VPMU_PMI))
 		return;
-	/* As it is: a RDMSR of it would look for more overflows first. */
-	record(vcpu, TRACE_PMI, VPMU_DONE, 0, vcpu->pmu.global_status);
-	lapic_pmi(vcpu);
+	record(vcpu, TRACE_PMI, VPMU_DONE, 0, vpmu_status(&vcpu->pmu));
+	lapic_pmi(vcpu, asked & VPMU_MASK_LVTPC);
 }
 
 void service_idle(struct vcpu *vcpu)

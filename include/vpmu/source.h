@@ -12,32 +12,42 @@
 #include <stdint.h>
 
 /*
- * The architectural events, in the order of CPUID.0AH:EBX (SDM vol. 3,
- * "Pre-defined Architectural Performance Events").
+ * What counters count. The first eight are the architectural events in the order of
+ * CPUID.0AH:EBX (SDM vol. 3, "Pre-defined Architectural Performance Events"). AMD's
+ * events of the same meaning (PPR, "Performance Monitor Counters") have the same ids.
  */
 enum vpmu_event_id {
-	VPMU_EVENT_CYCLES,                         /* unhalted core cycles, 3CH/00H */
-	VPMU_EVENT_INSTRUCTIONS,                   /* instructions retired, C0H/00H */
-	VPMU_EVENT_REF_CYCLES,                     /* unhalted reference cycles, 3CH/01H */
-	VPMU_EVENT_LLC_REFERENCES,                 /* last level cache references, 2EH/4FH */
-	VPMU_EVENT_LLC_MISSES,                     /* last level cache misses, 2EH/41H */
-	VPMU_EVENT_BRANCHES,                       /* branch instructions retired, C4H/00H */
-	VPMU_EVENT_BRANCH_MISSES,                  /* branch misses retired, C5H/00H */
-	VPMU_EVENT_TOPDOWN_SLOTS,                  /* topdown slots, A4H/01H */
-	VPMU_EVENT_ARCHITECTURAL,                  /* how many of them there are */
-	VPMU_EVENT_RAW = VPMU_EVENT_ARCHITECTURAL, /* select and umask say which */
+	VPMU_EVENT_CYCLES,         /* unhalted core cycles; Intel 3CH/00H, AMD 076H */
+	VPMU_EVENT_INSTRUCTIONS,   /* instructions retired; C0H/00H, AMD 0C0H */
+	VPMU_EVENT_REF_CYCLES,     /* unhalted cycles of the bus or crystal clock; 3CH/01H */
+	VPMU_EVENT_LLC_REFERENCES, /* last level cache references; 2EH/4FH */
+	VPMU_EVENT_LLC_MISSES,     /* last level cache misses; 2EH/41H */
+	VPMU_EVENT_BRANCHES,       /* branch instructions retired; C4H/00H, AMD 0C2H */
+	VPMU_EVENT_BRANCH_MISSES,  /* mispredicted branches retired; C5H/00H, AMD 0C3H */
+	VPMU_EVENT_TOPDOWN_SLOTS,  /* topdown slots; A4H/01H */
+	VPMU_EVENT_ARCHITECTURAL,  /* how many of them there are */
+	/* Only a fixed counter counts it: unhalted cycles at the rate of the time stamp counter. */
+	VPMU_EVENT_TSC_CYCLES = VPMU_EVENT_ARCHITECTURAL,
+	VPMU_EVENT_IDS,                  /* how many ids there are but RAW */
+	VPMU_EVENT_RAW = VPMU_EVENT_IDS, /* select, umask and extra say which */
 };
 
-/* What a counter counts. Two events are the same if all fields are equal. */
+/*
+ * What a counter counts: all that decides it. Two events are the same if all
+ * fields are equal.
+ */
 struct vpmu_event {
 	enum vpmu_event_id id;
-	uint16_t select; /* event select as the guest wrote it; 0 for a fixed counter */
+	uint16_t select; /* event select as the guest wrote it (AMD: 12 bits); 0: a fixed counter */
 	uint8_t umask;   /* unit mask as the guest wrote it; 0 for a fixed counter */
 	uint8_t cmask;   /* counter mask: 0, or count cycles with at least that many */
 	bool invert;     /* with a counter mask: cycles with fewer than that many */
 	bool edge;       /* count rising edges of the condition, not its cycles */
 	bool user;       /* count at privilege levels above 0 */
 	bool kernel;     /* count at privilege level 0 */
+	bool host_mode;  /* count outside of a guest that the guest itself runs */
+	bool guest_mode; /* count inside of one (AMD HostOnly, GuestOnly); else both are true */
+	uint64_t extra;  /* the event register that goes with the encoding; 0: none does */
 };
 
 /* A counter's index: general counters from 0, fixed ones from VPMU_FIXED. */
@@ -62,9 +72,8 @@ static inline unsigned int vpmu_slot_counter(unsigned int slot)
 #define VPMU_NO_ALARM UINT64_MAX
 
 /*
- * Called by the library only from vpmu_* calls on the vCPU's own thread.
- * counter is the library's index: general counters from 0, fixed ones from
- * VPMU_FIXED.
+ * Called by the library only from vpmu_* calls on the vCPU's own thread. counter is
+ * its index, see VPMU_FIXED.
  */
 struct vpmu_source_ops {
 	/*
@@ -72,9 +81,9 @@ struct vpmu_source_ops {
 	 * anything; it must never go backwards until unbind. Returns false if
 	 * the source cannot count the event exactly: the counter then stands
 	 * still, and no other call is made for it until it wants another
-	 * event. Every event that a guest enables is asked for, also one that
-	 * the PMU's configuration leaves out, so that a source can report
-	 * what goes uncounted; a source refuses what it does not count.
+	 * event or the host calls vpmu_ask_again(). Every event that a guest enables is asked for,
+	 * also one that the PMU's configuration leaves out, so that a source can report what goes
+	 * uncounted; a source refuses what it does not count.
 	 */
 	bool (*bind)(void *source, unsigned int counter, const struct vpmu_event *event);
 	/* The total and its alarm are no longer needed. */

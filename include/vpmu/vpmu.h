@@ -4,16 +4,22 @@
  *
  * A host (hypervisor, VMM, emulator) owns one struct vpmu per vCPU, hands it
  * the guest's RDMSR, WRMSR, RDPMC and CPUID, calls vpmu_service() before the
- * guest goes on, and delivers the PMI it asks for. Everything is owned by the
- * thread that runs the vCPU, except vpmu_look(). Nothing is global, nothing is
- * allocated, nothing blocks.
+ * guest goes on, and delivers the PMI it asks for. docs/embedding.md shows the
+ * whole loop.
  *
- * Manuals: Intel SDM vol. 3, chapter "Performance Monitoring" (below: SDM).
+ * Threads: every function is called on the thread that runs the vCPU, or while that
+ * thread stands still; vpmu_look(), vpmu_ask_again() and vpmu_set_filter() may be called
+ * from any thread, the first two from signal handlers, too. Nothing is global, nothing
+ * is allocated, nothing blocks.
+ *
+ * Manuals: Intel SDM vol. 3, chapter "Performance Monitoring" (below: SDM); AMD APM
+ * vol. 2, "Performance Monitoring Counters", and the PPR of a processor.
  */
 #ifndef VPMU_VPMU_H
 #define VPMU_VPMU_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <vpmu/source.h>
 
@@ -21,19 +27,41 @@
 extern "C" {
 #endif
 
+/* Whose manual the PMU follows. */
+enum vpmu_vendor_id {
+	VPMU_INTEL,
+	VPMU_AMD,
+};
+
 /*
- * What a VM's PMU is. The same for all vCPUs of a VM, and constant. The fixed
- * counters count instructions, cycles, reference cycles and topdown slots, in
- * this order.
+ * What a VM's PMU is. The same for all vCPUs of a VM, and constant. What is not
+ * set is 0. vpmu_config_intel() and vpmu_config_amd() make usual ones.
+ *
+ * Intel: the fixed counters count instructions, cycles, TSC cycles and topdown slots,
+ * in this order. AMD: version 1 is the PMU without global control, with 4 general
+ * counters (K7) or 6 (the core extension); version 2 is PerfMonV2. There are no fixed
+ * counters, and counters have 48 bits.
  */
 struct vpmu_config {
-	uint8_t version;        /* Intel architectural version, 2 to 5; 0: the PMU is off */
-	uint8_t general;        /* general counters, 1 to VPMU_MAX_GENERAL */
-	uint8_t general_width;  /* bits, 32 to 48 */
-	uint8_t fixed;          /* fixed counters, 0 to 3; version 5: to 4 */
-	uint8_t fixed_width;    /* bits, 32 to 48 */
-	bool full_width_writes; /* IA32_A_PMCx exist (IA32_PERF_CAPABILITIES.FW_WRITE) */
-	uint32_t events; /* bit 1 << enum vpmu_event_id: the architectural event is counted */
+	enum vpmu_vendor_id vendor;
+	uint8_t version;          /* Intel: 1 to 5; AMD: 1 or 2; 0: the PMU is off */
+	uint8_t general;          /* general counters, 1 to VPMU_MAX_GENERAL */
+	uint8_t general_width;    /* bits, 32 to 48 */
+	uint8_t fixed;            /* fixed counters, 0 to 3; version 5: to 4; version 1: none */
+	uint8_t fixed_width;      /* bits, 32 to 48 */
+	bool full_width_writes;   /* Intel: the counters have a second row of registers, which
+				     take a counter's full width */
+	bool nested;              /* AMD: the guest may have guests of its own, and counters that
+				     tell them apart; see vpmu_set_svme() */
+	uint32_t events;          /* bit 1 << enum vpmu_event_id: the event is counted */
+	uint32_t event_registers; /* Intel: enum vpmu_event_register (msr.h); the guest has them */
+	/*
+	 * Bits of the debug control register that are the host's and that it lets the guest
+	 * set: branch tracing, branch records, freezing in SMM. The library stores them for
+	 * the guest and makes nothing of them, but see VPMU_FREEZE_LBR. A write of a bit
+	 * that is neither among them nor the PMU's faults.
+	 */
+	uint64_t debug_bits;
 };
 
 /* What became of a guest's access. */
@@ -43,15 +71,25 @@ enum vpmu_answer {
 	VPMU_NOT_MINE, /* not a PMU register: the host answers as without the library */
 };
 
-/* Why vpmu_init() refuses a configuration. */
+/* Why a configuration, a filter or a saved state is refused; see vpmu_error_text(). */
 enum vpmu_error {
 	VPMU_OK,
+	VPMU_ERROR_VENDOR,
 	VPMU_ERROR_VERSION,
 	VPMU_ERROR_GENERAL,
 	VPMU_ERROR_FIXED,
 	VPMU_ERROR_WIDTH,
-	VPMU_ERROR_EVENTS, /* an unknown event, or a fixed counter whose event is not counted */
-	VPMU_ERROR_SOURCE, /* the PMU is on, but there is no source */
+	VPMU_ERROR_EVENTS,    /* an unknown event, or a fixed counter whose event is not counted */
+	VPMU_ERROR_REGISTERS, /* event registers or debug bits that the vendor has not */
+	VPMU_ERROR_SOURCE,    /* the PMU is on, but there is no source */
+	VPMU_ERRORS,          /* how many there are, VPMU_OK included */
+};
+
+/* What a counter holds of its source. */
+enum vpmu_binding {
+	VPMU_UNBOUND, /* nothing */
+	VPMU_BOUND,   /* a total of the event */
+	VPMU_REFUSED, /* nothing: the source cannot count the event */
 };
 
 /* One counter: a value that the guest has seen or set, and where the source then was. */
@@ -59,17 +97,26 @@ struct vpmu_counter {
 	uint64_t value;          /* guest value, within the counter's width */
 	uint64_t since;          /* source total at which value held; while counting */
 	uint64_t alarm;          /* the alarm that the source may hold; VPMU_NO_ALARM: none */
-	uint64_t quiet;          /* below it an emulated instruction is just added; 0: not known */
-	struct vpmu_event bound; /* what the source counts for it; if is_bound */
-	bool is_bound;           /* the source keeps a total */
-	bool refused;            /* the source cannot count bound: it stands still */
+	uint64_t slow_path_at;   /* from this value on an emulated instruction is more than an
+				    addition; 0: always */
+	struct vpmu_event event; /* what binding is about; unless VPMU_UNBOUND */
+	enum vpmu_binding binding;
 };
 
-/* Kinds of emulated instructions, see vpmu_retired(); they are added up. */
+/* Kinds of emulated instructions, see vpmu_retired(); they are ORed. */
 enum {
-	VPMU_RETIRED_KERNEL = 1, /* it ran at privilege level 0 */
-	VPMU_RETIRED_BRANCH = 2, /* it was a branch */
-	VPMU_RETIRED_KINDS = 4,
+	VPMU_RETIRED_USER = 0,       /* it ran at a privilege level above 0 */
+	VPMU_RETIRED_KERNEL = 1,     /* it ran at privilege level 0 */
+	VPMU_RETIRED_BRANCH = 2,     /* it was a branch */
+	VPMU_RETIRED_GUEST_MODE = 4, /* it ran in a guest that the guest runs */
+	VPMU_RETIRED_KINDS = 8,
+};
+
+/* What vpmu_service() asks of the host; they are ORed. */
+enum {
+	VPMU_PMI = 1,        /* deliver a PMI, as the local APIC's LVTPC says */
+	VPMU_MASK_LVTPC = 2, /* then set LVTPC's mask bit (SDM vol. 3, "Local Vector Table") */
+	VPMU_FREEZE_LBR = 4, /* if the host has branch records: stop them */
 };
 
 struct vpmu_vendor; /* one vendor's registers; core/ */
@@ -82,8 +129,10 @@ struct vpmu {
 	/* Counters that count an instruction of this kind, as vpmu_service() last left them. */
 	uint64_t retired[VPMU_RETIRED_KINDS];
 	uint64_t counting; /* counters whose value moves with their total */
-	uint64_t current;  /* dirty ones whose total has been asked for since the guest ran */
+	uint64_t fresh;    /* counters whose total has been asked for since the guest ran */
 	bool pmi; /* an overflow has asked for a PMI; some counter is dirty as long as it is set */
+	bool svme;
+	uint8_t level; /* how much of the vendor's PMU it is */
 	struct vpmu_config config;
 	const struct vpmu_vendor *vendor;
 	const struct vpmu_source_ops *ops;
@@ -91,30 +140,48 @@ struct vpmu {
 	uint64_t global_ctrl;
 	uint64_t global_status;
 	uint64_t fixed_ctrl;
-	uint64_t debugctl;
+	uint64_t debug_control;
+	uint64_t event_registers[4]; /* as internal.h has them */
 	uint64_t event_select[VPMU_MAX_GENERAL];
 	struct vpmu_counter general[VPMU_MAX_GENERAL];
 	struct vpmu_counter fixed[VPMU_MAX_FIXED];
 };
 
 /*
- * The usual configuration of a version: 4 general counters (8 from version 5
- * on) and 3 fixed ones, all of 48 bits, full width writes. version 0: off.
- * events: as in struct vpmu_config; fixed counters whose event is missing are
- * left out, with those after them.
+ * The usual configuration of an Intel version: 4 general counters (8 from version 5
+ * on; 2 of 40 bits in version 1) and 3 fixed ones from version 2 on, all of 48 bits,
+ * full width writes. version 0: off. events: as in struct vpmu_config; fixed counters
+ * whose event is missing are left out, with those after them.
  */
 struct vpmu_config vpmu_config_intel(unsigned int version, uint32_t events);
+
+/*
+ * The usual configuration of an AMD version: version 1 with 4 counters (K7) or 6 (core
+ * extension), version 2 with 6. version 0: off.
+ */
+struct vpmu_config vpmu_config_amd(unsigned int version, unsigned int counters, uint32_t events);
+
+/* The event of a fixed counter, 0 to VPMU_MAX_FIXED - 1. Any thread. */
+enum vpmu_event_id vpmu_fixed_event(unsigned int fixed);
+
+/*
+ * How a vendor's general counters select an event (see enum vpmu_event_id). False if they
+ * cannot, or not on all of the vendor's processors in the same way. Any thread.
+ */
+bool vpmu_event_encoding(enum vpmu_vendor_id vendor, enum vpmu_event_id id, uint16_t *select,
+			 uint8_t *umask);
 
 /*
  * Make *pmu a PMU in its RESET state that counts with ops(source). ops may be
  * NULL only if the PMU is off. On an error *pmu is off. What *pmu was before
  * does not matter; if it was a PMU, vpmu_reset() it first to end its bindings.
+ * The PMU of a vCPU whose CPUID changes is initialised anew.
  */
 enum vpmu_error vpmu_init(struct vpmu *pmu, const struct vpmu_config *config,
 			  const struct vpmu_source_ops *ops, void *source);
 
-/* A short English text for an error, without a full stop. */
-const char *vpmu_error_text(enum vpmu_error error);
+/* A short English text for a vendor's error, without a full stop. Any thread. */
+const char *vpmu_error_text(enum vpmu_vendor_id vendor, enum vpmu_error error);
 
 /*
  * RESET or power-up of the vCPU: all registers get their reset values and all
@@ -128,30 +195,63 @@ void vpmu_reset(struct vpmu *pmu);
  * A write takes effect at the next vpmu_service(), which comes before the
  * guest runs on; a read, too, may find an overflow, whose PMI the next
  * vpmu_service() hands out. With the PMU off the PMU's registers answer VPMU_FAULT,
- * but DEBUGCTL (1D9H) is the host's.
+ * but registers that the PMU shares with the rest of the processor are the host's, and
+ * AMD's four oldest counters, which no CPUID bit announces, read 0 and ignore writes.
+ *
+ * Of a register that is shared (vpmu_msr_bits() is not all ones) the host stores in
+ * *value what it would answer itself, and gets it back with the PMU's bits in it; a
+ * write is only about the PMU's bits, and if it is VPMU_DONE the host does the rest.
  */
 enum vpmu_answer vpmu_rdmsr(struct vpmu *pmu, uint32_t msr, uint64_t *value);
 enum vpmu_answer vpmu_wrmsr(struct vpmu *pmu, uint32_t msr, uint64_t value);
 
 /*
+ * Which bits of an MSR are the PMU's: all of them, some (a register that the PMU shares
+ * with the rest of the processor), or none (then vpmu_rdmsr() is VPMU_NOT_MINE).
+ */
+uint64_t vpmu_msr_bits(const struct vpmu *pmu, uint32_t msr);
+
+/* Registers first, first + stride, ... */
+struct vpmu_msr_range {
+	uint32_t first;
+	uint16_t count;
+	uint16_t stride;
+};
+
+/*
+ * The registers that the PMU answers, for hosts that say beforehand what they intercept
+ * (bitmaps, filters). Stores as many ranges as there is room for and returns how many
+ * there are; ranges may be NULL if room is 0.
+ */
+unsigned int vpmu_msr_ranges(const struct vpmu *pmu, struct vpmu_msr_range *ranges,
+			     unsigned int room);
+
+/*
  * RDPMC with ECX = index. allowed: the privilege level is 0, or CR4.PCE is
- * set, or CR0.PE is clear (SDM vol. 2, RDPMC).
+ * set, or CR0.PE is clear (SDM vol. 2, RDPMC; APM vol. 3, RDPMC).
  */
 enum vpmu_answer vpmu_rdpmc(struct vpmu *pmu, uint32_t index, bool allowed, uint64_t *value);
 
 /*
- * Bring EAX, EBX, ECX, EDX (regs[0..3]) as the host would return them for a
- * leaf into line with the PMU. Leaves: 01H (PDCM, DTES64, DS), 0AH, 80000001H
- * (unchanged on Intel). Others stay as they are.
+ * Bring EAX, EBX, ECX, EDX (regs[0..3]) as the host would return them for a leaf into
+ * line with the PMU: what it has is announced, what it has not (debug store, precise
+ * events, branch records, other vendors' counters) is hidden. Other leaves stay as they
+ * are. The highest leaf (0H, 80000000H) is raised to one that the PMU needs.
  */
 void vpmu_cpuid(const struct vpmu *pmu, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
 
 /*
- * IA32_MISC_ENABLE as the guest reads it, from the host's own value: the
- * performance monitoring available bit is set if the PMU is on, BTS and PEBS
- * are marked unavailable (SDM vol. 4, 1A0H).
+ * The leaves that vpmu_cpuid() may change, of all their subleaves. Stores as many as
+ * there is room for and returns how many there are; leaves may be NULL if room is 0.
  */
-uint64_t vpmu_misc_enable(const struct vpmu *pmu, uint64_t value);
+unsigned int vpmu_cpuid_leaves(const struct vpmu *pmu, uint32_t *leaves, unsigned int room);
+
+/*
+ * EFER.SVME of the vCPU has changed (config.nested; it is 0 after vpmu_reset()). A counter
+ * that is restricted to host or guest mode counts only while it is 1 (APM vol. 2,
+ * "Performance Event-Select Registers").
+ */
+void vpmu_set_svme(struct vpmu *pmu, bool svme);
 
 /*
  * Look at this counter: its total may have reached its alarm. Only a hint;
@@ -168,43 +268,39 @@ void vpmu_count_retired(struct vpmu *pmu, unsigned int kind);
  * The exit path. The host has emulated one instruction for the guest, which no
  * source has seen retire: counters of instructions (and branches) that are
  * enabled for its privilege level count it (SDM, "Instructions Retired"). May
- * overflow a counter, whose PMI the next vpmu_service() hands out.
+ * overflow a counter, whose PMI the next vpmu_service() hands out. kind: VPMU_RETIRED_*.
  *
  * Which counters count it is settled by vpmu_service(), never here: with none,
  * this is one load and one branch not taken. So a WRMSR that the host reports
  * between vpmu_wrmsr() and vpmu_service() counts as the SDM has it: the one that
  * disables a counter is counted, the one that enables it is not.
  *
- * No source is asked. The alarm of a counter with INT becomes late by each
+ * No source is asked. The alarm of a counter that interrupts becomes late by each
  * instruction that is counted here, and the next vpmu_service() moves it once
  * that is more than 1/1024 of what is left to the overflow: a PMI may be late by
  * that part, and with fewer than 1024 left it is not.
  */
-static inline void vpmu_retired(struct vpmu *pmu, bool kernel, bool branch)
+static inline void vpmu_retired(struct vpmu *pmu, unsigned int kind)
 {
-	unsigned int kind =
-		(unsigned int)(kernel * VPMU_RETIRED_KERNEL + branch * VPMU_RETIRED_BRANCH);
-
 	if (__builtin_expect(pmu->retired[kind] != 0, 0))
 		vpmu_count_retired(pmu, kind);
 }
 
 /* vpmu_service() when there is something to do. */
-bool vpmu_service_due(struct vpmu *pmu);
+unsigned int vpmu_service_due(struct vpmu *pmu);
 
 /*
- * Bring the bindings into line with what the guest has asked for, find
- * overflows, and say whether a PMI is due: true asks the host to deliver one
- * through LVTPC now (and to set LVTPC's mask bit). With nothing changed and
- * nothing hinted at this is two loads. A hint that a source gives from inside
+ * Bring the bindings into line with what the guest has asked for, find overflows, and say
+ * what the host has to do: 0, or VPMU_PMI and what goes with it. With nothing changed
+ * and nothing hinted at this is two loads. A hint that a source gives from inside
  * its functions meanwhile (an alarm that was reached when it was set) is heeded
  * by the same call, so no call has to be repeated; any other that comes
  * meanwhile may be left for the next.
  */
-static inline bool vpmu_service(struct vpmu *pmu)
+static inline unsigned int vpmu_service(struct vpmu *pmu)
 {
 	if (__builtin_expect(!(__atomic_load_n(&pmu->look, __ATOMIC_RELAXED) | pmu->dirty), 1))
-		return false;
+		return 0;
 	return vpmu_service_due(pmu);
 }
 
@@ -216,10 +312,17 @@ static inline bool vpmu_service(struct vpmu *pmu)
 unsigned int vpmu_release_idle(struct vpmu *pmu);
 
 /*
- * Counters that count at this moment, or may from the next vpmu_service() on:
- * GLOBAL_CTRL's layout. One whose event the source refuses is not among them.
+ * Counters that count at this moment, or may from the next vpmu_service() on: a bit for
+ * each index. One whose event the source refuses is not among them.
  */
 uint64_t vpmu_active(const struct vpmu *pmu);
+
+/*
+ * Counters that have overflowed and that the guest has not acknowledged yet, and what else
+ * the vendor's status register says, as it is held: no source is asked. 0 where
+ * the PMU has no such register.
+ */
+uint64_t vpmu_status(const struct vpmu *pmu);
 
 #ifdef __cplusplus
 }

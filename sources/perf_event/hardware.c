@@ -26,26 +26,16 @@ static bool is_intel(void)
 static const struct {
 	bool known;
 	uint64_t config;
-} generic[VPMU_EVENT_ARCHITECTURAL] = {
+} generic[VPMU_EVENT_IDS] = {
 	[VPMU_EVENT_CYCLES] = { true, PERF_COUNT_HW_CPU_CYCLES },
 	[VPMU_EVENT_INSTRUCTIONS] = { true, PERF_COUNT_HW_INSTRUCTIONS },
-	[VPMU_EVENT_REF_CYCLES] = { true, PERF_COUNT_HW_REF_CPU_CYCLES },
+	[VPMU_EVENT_REF_CYCLES] = { true, PERF_COUNT_HW_BUS_CYCLES },
 	[VPMU_EVENT_LLC_REFERENCES] = { true, PERF_COUNT_HW_CACHE_REFERENCES },
 	[VPMU_EVENT_LLC_MISSES] = { true, PERF_COUNT_HW_CACHE_MISSES },
 	[VPMU_EVENT_BRANCHES] = { true, PERF_COUNT_HW_BRANCH_INSTRUCTIONS },
 	[VPMU_EVENT_BRANCH_MISSES] = { true, PERF_COUNT_HW_BRANCH_MISSES },
+	[VPMU_EVENT_TSC_CYCLES] = { true, PERF_COUNT_HW_REF_CPU_CYCLES },
 };
-
-/*
- * By an event select the reference is the bus or crystal clock; the fixed counter's is the
- * time stamp counter's (SDM, "Pre-defined Architectural Performance Events").
- */
-static uint64_t generic_config(const struct vpmu_event *event)
-{
-	if (event->id == VPMU_EVENT_REF_CYCLES && event->select)
-		return PERF_COUNT_HW_BUS_CYCLES;
-	return generic[event->id].config;
-}
 
 /* Linux's config of a raw event is laid out as IA32_PERFEVTSELx. */
 static uint64_t raw_config(const struct vpmu_event *event)
@@ -59,9 +49,9 @@ bool vpmu_perf_event_hardware(const struct vpmu_event *event, struct perf_event_
 {
 	bool plain = !event->cmask && !event->invert && !event->edge;
 
-	if (plain && event->id < VPMU_EVENT_ARCHITECTURAL && generic[event->id].known) {
+	if (plain && event->id < VPMU_EVENT_IDS && generic[event->id].known) {
 		attr->type = PERF_TYPE_HARDWARE;
-		attr->config = generic_config(event);
+		attr->config = generic[event->id].config;
 		return true;
 	}
 	/* A fixed counter's event has no encoding. */

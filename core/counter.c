@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The life of a counter: what the guest wants of it, what it holds of its
+ * source, and the cheapest way from one to the other. Knows no register; those
+ * are a vendor's (struct vpmu_vendor).
+ */
+#include "internal.h"
+
+_Static_assert(__atomic_always_lock_free(sizeof(uint64_t), 0),
+	       "vpmu_look() is for signal handlers");
+
+static struct vpmu_counter *counter_at(struct vpmu *pmu, unsigned int counter)
+{
+	return counter < VPMU_FIXED ? &pmu->general[counter] : &pmu->fixed[counter - VPMU_FIXED];
+}
+
+static bool same_event(const struct vpmu_event *a, const struct vpmu_event *b)
+{
+	return a->id == b->id && a->select == b->select && a->umask == b->umask &&
+	       a->cmask == b->cmask && a->invert == b->invert && a->edge == b->edge &&
+	       a->user == b->user && a->kernel == b->kernel && a->host_mode == b->host_mode &&
+	       a->guest_mode == b->guest_mode && a->extra == b->extra;
+}
+
+static uint64_t source_total(struct vpmu *pmu, unsigned int counter)
+{
+	return pmu->ops->total(pmu->source, counter);
+}
+
+static bool is_counting(const struct vpmu *pmu, unsigned int counter)
+{
+	return pmu->counting & vpmu_bit(counter);
+}
+
+/* Events until the counter overflows, as it is stored. */
+static uint64_t left_of(const struct vpmu *pmu, unsigned int counter, const struct vpmu_counter *c)
+{
+	return vpmu_counter_mask(pmu, counter) - c->value + 1;
+}
+
+/* Touched, so that the next service hands out the PMI and moves the alarm. */
+static void overflow(struct vpmu *pmu, unsigned int counter)
+{
+	pmu->vendor->overflow(pmu, counter);
+	vpmu_touch(pmu, vpmu_bit(counter));
+}
+
+/* The total at which a counting counter overflows; only a PMI has to be on time. */
+static uint64_t wanted_alarm(const struct vpmu *pmu, unsigned int counter,
+			     const struct vpmu_counter *c)
+{
+	uint64_t left = left_of(pmu, counter, c);
+
+	if (!pmu->vendor->interrupts(pmu, counter))
+		return VPMU_NO_ALARM;
+	/* A total that does not fit cannot be reached. */
+	return left > VPMU_NO_ALARM - c->since ? VPMU_NO_ALARM : c->since + left;
+}
+
+/*
+ * How late emulated instructions may make an alarm: at most one part in so many
+ * of what is left to the overflow.
+ */
+#define BEARABLE_PART 1024
+
+/*
+ * Has the alarm become too late? If not, how many more emulated instructions it
+ * bears: each makes it later by one, and what is left less by one.
+ */
+static void mind_alarm(struct vpmu *pmu, unsigned int counter)
+{
+	struct vpmu_counter *c = counter_at(pmu, counter);
+	uint64_t wanted = wanted_alarm(pmu, counter, c);
+	uint64_t late = c->alarm > wanted ? c->alarm - wanted : 0;
+	uint64_t left = left_of(pmu, counter, c);
+
+	if (!pmu->vendor->interrupts(pmu, counter))
+		c->slow_path_at = vpmu_counter_mask(pmu, counter);
+	else if (c->alarm != VPMU_NO_ALARM && late <= left / BEARABLE_PART)
+		c->slow_path_at = c->value + (left - late * BEARABLE_PART) / (BEARABLE_PART + 1);
+	else if (wanted != VPMU_NO_ALARM)
+		vpmu_touch(pmu, vpmu_bit(counter));
+}
+
+/*
+ * The counter's value holds at this total. An alarm that it has reached has gone
+ * off, is about to, or got lost: it is not one to rely on.
+ */
+static void hold_at(struct vpmu *pmu, unsigned int counter, uint64_t total)
+{
+	struct vpmu_counter *c = counter_at(pmu, counter);
+
+	c->since = total;
+	if (total < c->alarm)
+		return;
+	c->alarm = VPMU_NO_ALARM;
+	vpmu_touch(pmu, vpmu_bit(counter));
+}
+
+/*
+ * Move a counting counter's value on to a total of its source. However often
+ * it has wrapped since, there is one status bit and one PMI.
+ */
+static void settle_at(struct vpmu *pmu, unsigned int counter, uint64_t total)
+{
+	struct vpmu_counter *c = counter_at(pmu, counter);
+	uint64_t counted = total - c->since;
+	bool wraps = counted >= left_of(pmu, counter, c);
+
+	c->value = (c->value + counted) & vpmu_counter_mask(pmu, counter);
+	hold_at(pmu, counter, total);
+	if (wraps)
+		overflow(pmu, counter);
+	/* An alarm that emulated instructions have made late is later for what is left now. */
+	if (c->slow_path_at)
+		mind_alarm(pmu, counter);
+}
+
+static void settle(struct vpmu *pmu, unsigned int counter)
+{
+	settle_at(pmu, counter, source_total(pmu, counter));
+}
+
+/* The same after a hint. A total that is known is enough if it shows an overflow. */
+static void settle_hinted(struct vpmu *pmu, unsigned int counter)
+{
+	const struct vpmu_counter *c = counter_at(pmu, counter);
+	uint64_t known = pmu->ops->known ? pmu->ops->known(pmu->source, counter) : 0;
+
+	if (known > c->since && known - c->since >= left_of(pmu, counter, c))
+		settle_at(pmu, counter, known);
+	else
+		settle(pmu, counter);
+}
+
+void vpmu_settle(struct vpmu *pmu, uint64_t counters)
+{
+	counters &= pmu->counting;
+	while (counters)
+		settle(pmu, vpmu_take(&counters));
+}
+
+uint64_t vpmu_read_counter(struct vpmu *pmu, unsigned int counter)
+{
+	vpmu_settle(pmu, vpmu_bit(counter));
+	return counter_at(pmu, counter)->value;
+}
+
+void vpmu_write_counter(struct vpmu *pmu, unsigned int counter, uint64_t value)
+{
+	uint64_t counting = vpmu_bit(counter) & pmu->counting;
+
+	vpmu_settle(pmu, counting);
+	counter_at(pmu, counter)->value = value;
+	vpmu_touch(pmu, counting);
+	pmu->fresh |= counting;
+}
+
+static void unbind(struct vpmu *pmu, unsigned int counter)
+{
+	struct vpmu_counter *c = counter_at(pmu, counter);
+
+	pmu->ops->unbind(pmu->source, counter);
+	c->binding = VPMU_UNBOUND;
+	c->alarm = VPMU_NO_ALARM;
+}
+
+/* Is it one that CPUID says is counted, or not architectural at all? */
+static bool is_offered(const struct vpmu *pmu, const struct vpmu_event *event)
+{
+	return event->id == VPMU_EVENT_RAW || (pmu->config.events & (1u << event->id));
+}
+
+/*
+ * Make the source keep a total for the event, if it does not yet. A refusal is
+ * remembered, so that an event is asked for once.
+ */
+static void bind(struct vpmu *pmu, unsigned int counter, const struct vpmu_event *event)
+{
+	struct vpmu_counter *c = counter_at(pmu, counter);
+	bool counts;
+
+	if (c->binding != VPMU_UNBOUND && same_event(&c->event, event))
+		return;
+	if (c->binding == VPMU_BOUND)
+		unbind(pmu, counter);
+	c->event = *event;
+	counts = pmu->ops->bind(pmu->source, counter, event);
+	/* The source was asked all the same: it is what reports uncounted events. */
+	if (counts && !is_offered(pmu, event)) {
+		unbind(pmu, counter);
+		counts = false;
+	}
+	c->binding = counts ? VPMU_BOUND : VPMU_REFUSED;
+}
+
+/* Does an emulated instruction of this kind count as the event? */
+static bool counts_retired(const struct vpmu_event *event, unsigned int kind)
+{
+	if (event->cmask || event->edge || event->invert)
+		return false;
+	if (!(kind & VPMU_RETIRED_KERNEL ? event->kernel : event->user))
+		return false;
+	if (!(kind & VPMU_RETIRED_GUEST_MODE ? event->guest_mode : event->host_mode))
+		return false;
+	return event->id == VPMU_EVENT_INSTRUCTIONS ||
+	       (event->id == VPMU_EVENT_BRANCHES && (kind & VPMU_RETIRED_BRANCH));
+}
+
+static void start(struct vpmu *pmu, unsigned int counter, const struct vpmu_event *event)
+{
+	struct vpmu_counter *c = counter_at(pmu, counter);
+
+	bind(pmu, counter, event);
+	if (c->binding != VPMU_BOUND)
+		return;
+	hold_at(pmu, counter, source_total(pmu, counter));
+	pmu->counting |= vpmu_bit(counter);
+	pmu->fresh |= vpmu_bit(counter);
+	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
+		if (counts_retired(event, kind))
+			pmu->retired[kind] |= vpmu_bit(counter);
+}
+
+/* Its alarm stays: it is likely to start again. */
+static void stop(struct vpmu *pmu, unsigned int counter)
+{
+	settle(pmu, counter);
+	pmu->counting &= ~vpmu_bit(counter);
+	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
+		pmu->retired[kind] &= ~vpmu_bit(counter);
+}
+
+/* An alarm that comes too early is one needless hint; only one that would be late is moved. */
+static void arm(struct vpmu *pmu, unsigned int counter)
+{
+	struct vpmu_counter *c = counter_at(pmu, counter);
+	uint64_t alarm = wanted_alarm(pmu, counter, c);
+
+	c->slow_path_at = 0;
+	if (alarm >= c->alarm)
+		return;
+	/* A source may set it from the total told last, which is to be one of now. */
+	if (!(pmu->fresh & vpmu_bit(counter))) {
+		settle(pmu, counter);
+		alarm = wanted_alarm(pmu, counter, c);
+	}
+	c->alarm = alarm;
+	pmu->ops->alarm(pmu->source, counter, alarm);
+}
+
+/* From what the counter does to what the guest wants of it. */
+static void bring_into_line(struct vpmu *pmu, unsigned int counter, bool enabled)
+{
+	struct vpmu_event event;
+
+	if (!enabled) {
+		stop(pmu, counter);
+		return;
+	}
+	event = pmu->vendor->event(pmu, counter);
+	if (is_counting(pmu, counter) && !same_event(&counter_at(pmu, counter)->event, &event))
+		stop(pmu, counter);
+	if (!is_counting(pmu, counter))
+		start(pmu, counter, &event);
+	if (is_counting(pmu, counter))
+		arm(pmu, counter);
+}
+
+static void bring_all_into_line(struct vpmu *pmu)
+{
+	uint64_t enabled = pmu->vendor->enabled(pmu);
+	/* One that does not count and is not to has nothing to compare. */
+	uint64_t counters = pmu->dirty & (enabled | pmu->counting);
+
+	pmu->dirty = 0;
+	while (counters) {
+		unsigned int counter = vpmu_take(&counters);
+
+		bring_into_line(pmu, counter, enabled & vpmu_bit(counter));
+	}
+}
+
+static bool has_hints(const struct vpmu *pmu)
+{
+	return __atomic_load_n(&pmu->look, __ATOMIC_RELAXED);
+}
+
+/* A hint says that the counter's alarm may have gone off: the source may hold none. */
+static void heed_hints(struct vpmu *pmu)
+{
+	uint64_t hinted;
+
+	if (!has_hints(pmu))
+		return;
+	hinted = __atomic_exchange_n(&pmu->look, 0, __ATOMIC_ACQUIRE);
+	vpmu_touch(pmu, hinted);
+	pmu->fresh |= hinted & pmu->counting;
+	while (hinted) {
+		unsigned int counter = vpmu_take(&hinted);
+
+		counter_at(pmu, counter)->alarm = VPMU_NO_ALARM;
+		if (is_counting(pmu, counter))
+			settle_hinted(pmu, counter);
+	}
+}
+
+/* Is there anything for vpmu_service() to do? A PMI is never due without a dirty counter. */
+static bool is_due(const struct vpmu *pmu)
+{
+	return has_hints(pmu) || pmu->dirty;
+}
+
+/*
+ * What is found in a round is dealt with in the next: an overflow of a counter
+ * that is being stopped, an alarm that was set for a total already reached.
+ * More rounds than this are only asked for by hints from elsewhere.
+ */
+#define ROUNDS 3
+
+unsigned int vpmu_service_due(struct vpmu *pmu)
+{
+	unsigned int asked = 0;
+
+	for (unsigned int round = 0; round < ROUNDS && is_due(pmu); round++) {
+		heed_hints(pmu);
+		if (pmu->pmi) {
+			pmu->pmi = false;
+			asked |= pmu->vendor->deliver(pmu);
+		}
+		bring_all_into_line(pmu);
+	}
+	pmu->fresh = 0;
+	return asked;
+}
+
+/* Emulated instructions have brought the counter to a value that is not a quiet one. */
+static void mind_retired(struct vpmu *pmu, unsigned int counter)
+{
+	struct vpmu_counter *c = counter_at(pmu, counter);
+
+	if (c->value > vpmu_counter_mask(pmu, counter)) {
+		c->value = 0;
+		overflow(pmu, counter);
+	} else {
+		mind_alarm(pmu, counter);
+	}
+}
+
+void vpmu_count_retired(struct vpmu *pmu, unsigned int kind)
+{
+	uint64_t counters = pmu->retired[kind];
+
+	while (counters) {
+		unsigned int counter = vpmu_take(&counters);
+		struct vpmu_counter *c = counter_at(pmu, counter);
+
+		if (__builtin_expect(c->value++ >= c->slow_path_at, 0))
+			mind_retired(pmu, counter);
+	}
+}
+
+void vpmu_look(struct vpmu *pmu, unsigned int counter)
+{
+	if (counter < 64 && (vpmu_counters(pmu) & vpmu_bit(counter)))
+		__atomic_fetch_or(&pmu->look, vpmu_bit(counter), __ATOMIC_RELEASE);
+}
+
+uint64_t vpmu_active(const struct vpmu *pmu)
+{
+	/* One that is enabled and neither counting nor dirty has been refused. */
+	return pmu->counting | (pmu->dirty & pmu->vendor->enabled(pmu));
+}
+
+/* Returns how many bindings have ended. */
+static unsigned int unbind_all(struct vpmu *pmu, uint64_t counters)
+{
+	unsigned int ended = 0;
+
+	while (counters) {
+		unsigned int counter = vpmu_take(&counters);
+
+		if (counter_at(pmu, counter)->binding != VPMU_BOUND)
+			continue;
+		unbind(pmu, counter);
+		ended++;
+	}
+	return ended;
+}
+
+unsigned int vpmu_release_idle(struct vpmu *pmu)
+{
+	return unbind_all(pmu, vpmu_counters(pmu) & ~vpmu_active(pmu));
+}
+
+void vpmu_reset_counters(struct vpmu *pmu)
+{
+	unbind_all(pmu, vpmu_counters(pmu));
+	for (unsigned int i = 0; i < VPMU_MAX_GENERAL; i++)
+		pmu->general[i] = (struct vpmu_counter){ .alarm = VPMU_NO_ALARM };
+	for (unsigned int i = 0; i < VPMU_MAX_FIXED; i++)
+		pmu->fixed[i] = (struct vpmu_counter){ .alarm = VPMU_NO_ALARM };
+	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
+		pmu->retired[kind] = 0;
+	pmu->counting = 0;
+	pmu->fresh = 0;
+	pmu->dirty = 0;
+	pmu->pmi = false;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The tables of registers: which row a number belongs to, whether this PMU has it,
+ * and what a host may know of it. Knows no register; those are a vendor's.
+ */
+#include "internal.h"
+
+/* Does the row hold the register? If so, which one of the row's it is. */
+static bool holds(const struct vpmu_msr_row *row, uint32_t msr, unsigned int *n)
+{
+	uint32_t distance = msr - row->first;
+
+	*n = distance >> row->shift;
+	return *n < row->size && *n << row->shift == distance;
+}
+
+static const struct vpmu_msr_row *find_row(const struct vpmu *pmu, uint32_t msr, unsigned int *n)
+{
+	const struct vpmu_vendor *vendor = pmu->vendor;
+
+	for (unsigned int i = 0; i < vendor->row_count; i++)
+		if (holds(&vendor->rows[i], msr, n))
+			return &vendor->rows[i];
+	return NULL;
+}
+
+/* How many of the row's registers the PMU has. */
+static unsigned int registers_of(const struct vpmu *pmu, const struct vpmu_msr_row *row)
+{
+	unsigned int there = row->size;
+
+	if (pmu->level < row->level)
+		return 0;
+	switch (row->count) {
+	case VPMU_ROW_WHOLE:
+		break;
+	case VPMU_ROW_GENERAL:
+		there = pmu->config.general;
+		break;
+	case VPMU_ROW_GENERAL_WIDE:
+		there = pmu->config.full_width_writes ? pmu->config.general : 0;
+		break;
+	case VPMU_ROW_FIXED:
+		there = pmu->config.fixed;
+		break;
+	}
+	return there < row->size ? there : row->size;
+}
+
+/* Is the register none of the PMU's, so that the host answers as without the library? */
+static bool is_hosts(const struct vpmu *pmu, const struct vpmu_msr_row *row)
+{
+	if (row->registers && !(pmu->config.event_registers & row->registers))
+		return true;
+	return row->hosts && registers_of(pmu, row) == 0;
+}
+
+/* The register's row if the register is the PMU's, whether this PMU has it or not; and its n. */
+static const struct vpmu_msr_row *own_row(const struct vpmu *pmu, uint32_t msr, unsigned int *n)
+{
+	const struct vpmu_msr_row *row = find_row(pmu, msr, n);
+
+	return row && !is_hosts(pmu, row) ? row : NULL;
+}
+
+static uint64_t field_of(const struct vpmu *pmu, const struct vpmu_msr_row *row, unsigned int n)
+{
+	const uint64_t *fields = (const uint64_t *)(const void *)((const char *)pmu + row->field);
+
+	return fields[n];
+}
+
+static enum vpmu_answer read_row(struct vpmu *pmu, const struct vpmu_msr_row *row, unsigned int n,
+				 uint64_t *value)
+{
+	if (row->read)
+		return row->read(pmu, row->base + n, value);
+	if (!row->field)
+		return VPMU_FAULT;
+	*value = field_of(pmu, row, n);
+	return VPMU_DONE;
+}
+
+enum vpmu_answer vpmu_rdmsr(struct vpmu *pmu, uint32_t msr, uint64_t *value)
+{
+	unsigned int n;
+	const struct vpmu_msr_row *row = own_row(pmu, msr, &n);
+
+	if (!row)
+		return VPMU_NOT_MINE;
+	if (n < registers_of(pmu, row))
+		return read_row(pmu, row, n, value);
+	if (!pmu->vendor->ignores(pmu, msr))
+		return VPMU_FAULT;
+	*value = 0;
+	return VPMU_DONE;
+}
+
+enum vpmu_answer vpmu_wrmsr(struct vpmu *pmu, uint32_t msr, uint64_t value)
+{
+	unsigned int n;
+	const struct vpmu_msr_row *row = own_row(pmu, msr, &n);
+
+	if (!row)
+		return VPMU_NOT_MINE;
+	if (n < registers_of(pmu, row))
+		return row->write ? row->write(pmu, row->base + n, value) : VPMU_FAULT;
+	return pmu->vendor->ignores(pmu, msr) ? VPMU_DONE : VPMU_FAULT;
+}
+
+uint64_t vpmu_msr_bits(const struct vpmu *pmu, uint32_t msr)
+{
+	unsigned int n;
+	const struct vpmu_msr_row *row = own_row(pmu, msr, &n);
+
+	return row ? row->bits : 0;
+}
+
+unsigned int vpmu_msr_ranges(const struct vpmu *pmu, struct vpmu_msr_range *ranges,
+			     unsigned int room)
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < pmu->vendor->row_count; i++) {
+		const struct vpmu_msr_row *row = &pmu->vendor->rows[i];
+
+		if (is_hosts(pmu, row))
+			continue;
+		if (count < room)
+			ranges[count] = (struct vpmu_msr_range){
+				.first = row->first,
+				.count = row->size,
+				.stride = (uint16_t)(1u << row->shift),
+			};
+		count++;
+	}
+	return count;
+}
