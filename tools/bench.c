@@ -10,10 +10,12 @@
 #include "bench/lib/plot.h"
 #include "bench/pmi/pmi.h"
 #include "commands.h"
+#include "process/args.h"
 #include "qemu.h"
 #include "util.h"
 
 #include <errno.h>
+#include <glib.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -247,7 +249,7 @@ static void find_guest_parts(struct settings *settings)
 	};
 	if (!kernel_release("6.1"))
 		parts.no_linux = "there is no kernel (`make setup' brings it)";
-	else if (!find_on_path("perf"))
+	else if (!g_find_program_in_path("perf"))
 		parts.no_linux = "there is no perf on PATH (package linux-perf)";
 	settings->options.guest = &parts;
 }

@@ -5,9 +5,11 @@
 #include "commands.h"
 #include "util.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char usage[] =
 	"usage: vpmu COMMAND [options]\n"
@@ -52,10 +54,23 @@ static int run(int argc, char **argv)
 	fail("unknown command `%s'; there are run, perf, bench, replay and info", name);
 }
 
+/* A file that is opened would get the number of a closed standard stream, and be taken for it. */
+static void open_standard_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	int status;
 
+	open_standard_streams();
 	/* Whoever starts this may ignore it; then nobody could wait for a QEMU. */
 	signal(SIGCHLD, SIG_DFL);
 	status = run(argc, argv);

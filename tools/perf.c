@@ -8,6 +8,7 @@
 #include "perf.h"
 #include "commands.h"
 #include "copy.h"
+#include "process/process.h"
 #include "pump.h"
 #include "qemu.h"
 
@@ -18,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define CPUS_MAX 64
@@ -71,7 +71,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 static void clean_up(void)
 {
 	if (guest > 0)
-		perf_guest_end(guest);
+		process_stop(guest);
 	guest = 0;
 	if (scratch.folder)
 		nftw(scratch.folder, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
@@ -271,13 +271,13 @@ static int run(const struct perf_options *options, const sigset_t *before)
 
 	guest = perf_guest_start(options, &scratch, before, &streams);
 	end = pump(streams, !isatty(STDIN_FILENO), &stop, before, &status);
-	perf_guest_end(guest);
+	process_stop(guest);
 	guest = 0;
 	if (end != PUMP_GONE)
 		print_lines(scratch.log, "vpmu plugin: ");
 	switch (end) {
 	case PUMP_STATUS:
-		return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+		return process_exit_status(status);
 	case PUMP_INTERRUPTED:
 		return 128 + (int)stop;
 	case PUMP_CLOSED:

@@ -6,6 +6,7 @@
 #define VPMU_TOOLS_PERF_H
 
 #include "pmu.h"
+#include "process/args.h"
 #include "util.h"
 
 #include <signal.h>
@@ -41,13 +42,11 @@ void job_write(const struct perf_options *options, char *const *argv, const char
 	       const char *path);
 
 /*
- * Start the guest with one end of its streams in *streams. Returns QEMU's
- * process. before: the signal mask that QEMU gets.
+ * Start the guest with one end of its streams in *streams. Returns QEMU's process, which
+ * ends in order at SIGTERM, with the plugin's last word in the report. before: the signal
+ * mask that QEMU gets.
  */
 pid_t perf_guest_start(const struct perf_options *options, const struct scratch *scratch,
 		       const sigset_t *before, int *streams);
-
-/* End it and wait until it is gone. */
-void perf_guest_end(pid_t pid);
 
 #endif

@@ -7,19 +7,18 @@
 #include "init/wire.h"
 #include "initramfs.h"
 #include "perf.h"
+#include "process/process.h"
 #include "qemu.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib.h>
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* In the order of need. What a kernel has built in is not there as a module. */
@@ -97,7 +96,7 @@ static const char *find_versioned(const char *perf, const char *release)
 
 static const char *find_perf(const char *release)
 {
-	const char *perf = find_on_path("perf");
+	const char *perf = g_find_program_in_path("perf");
 
 	if (!perf)
 		fail("there is no perf on PATH: install the package linux-perf");
@@ -242,8 +241,9 @@ static void add_files(struct args *words, const struct perf_options *options,
 	add_pair(words, "-device", "virtio-9p-pci,fsdev=root,mount_tag=root");
 	if (!options->out.count && !options->out_all)
 		return;
-	add_pair(words, "-fsdev",
-		 text("local,id=out,path=%s,security_model=none", double_commas(scratch->out)));
+	add_pair(
+		words, "-fsdev",
+		text("local,id=out,path=%s,security_model=none", args_double_commas(scratch->out)));
 	add_pair(words, "-device", "virtio-9p-pci,fsdev=out,mount_tag=out");
 }
 
@@ -286,7 +286,7 @@ static void build_words(struct args *words, const struct perf_options *options,
 		      options->console ? "loglevel=7" : "quiet loglevel=1",
 		      options->append ? options->append : ""));
 	add_pair(words, "-chardev",
-		 text("file,id=console,path=%s", double_commas(scratch->console)));
+		 text("file,id=console,path=%s", args_double_commas(scratch->console)));
 	add_pair(words, "-serial", "chardev:console");
 	add_pair(words, "-chardev", text("socket,id=port,fd=%d", port));
 	add_pair(words, "-device", "virtio-serial-pci,max_ports=2");
@@ -294,56 +294,32 @@ static void build_words(struct args *words, const struct perf_options *options,
 	add_files(words, options, scratch);
 }
 
-_Noreturn static void become_qemu(char **argv, const sigset_t *before, int log, pid_t parent)
-{
-	sigprocmask(SIG_SETMASK, before, NULL);
-	/* What the terminal sends is for vpmu alone: it ends the guest in order. */
-	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(EXIT_REFUSED);
-	dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
-	dup2(log, STDOUT_FILENO);
-	dup2(log, STDERR_FILENO);
-	execv(argv[0], argv);
-	warn("%s: %s", argv[0], strerror(errno));
-	_exit(EXIT_REFUSED);
-}
-
 pid_t perf_guest_start(const struct perf_options *options, const struct scratch *scratch,
 		       const sigset_t *before, int *streams)
 {
 	struct args words = { 0 };
-	pid_t parent = getpid(), pid;
+	struct process_start start = {
+		.in = -1,
+		/* What the terminal sends is for vpmu alone: it ends the guest in order. */
+		.own_group = true,
+		.death_signal = SIGKILL,
+		.mask = before,
+	};
 	int pair[2];
+	pid_t pid;
 	int log = open(scratch->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	if (log < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
 		fail("the guest's streams: %s", strerror(errno));
 	fcntl(pair[0], F_SETFD, FD_CLOEXEC);
 	build_words(&words, options, scratch, pair[1]);
-	pid = fork();
+	start.argv = words.v;
+	start.out = start.err = log;
+	pid = process_start(&start);
 	if (pid < 0)
-		fail("cannot fork: %s", strerror(errno));
-	if (!pid)
-		become_qemu(words.v, before, log, parent);
+		fail("%s: %s", words.v[0], strerror(errno));
 	close(pair[1]);
 	close(log);
 	*streams = pair[0];
 	return pid;
-}
-
-/* QEMU ends in order at SIGTERM, with the plugin's last word in the report. */
-void perf_guest_end(pid_t pid)
-{
-	const struct timespec tick = { .tv_nsec = 5000000 };
-
-	kill(pid, SIGTERM);
-	for (int i = 0; i < 2000; i++) {
-		if (waitpid(pid, NULL, WNOHANG))
-			return;
-		nanosleep(&tick, NULL);
-	}
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
 }

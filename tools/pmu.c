@@ -7,6 +7,7 @@
 #include "arguments.h"
 #include "cache.h"
 #include "events.h"
+#include "process/args.h"
 #include "qemu.h"
 
 #include <errno.h>
@@ -72,7 +73,7 @@ bool pmu_option(struct pmu_options *options, char **argv, int *i)
 
 static const char *file_argument(const char *name, const char *path)
 {
-	return path ? text(",%s=%s", name, double_commas(path)) : "";
+	return path ? text(",%s=%s", name, args_double_commas(path)) : "";
 }
 
 static const char *models_argument(const struct pmu_options *options)
@@ -87,7 +88,7 @@ char *pmu_plugin_argument(const struct pmu_options *options)
 {
 	const char *plugin = options->plugin ? options->plugin : paths_get()->plugin;
 
-	return text("file=%s,pmu=%s,cpi=%s%s%s%s", double_commas(plugin), options->pmu,
+	return text("file=%s,pmu=%s,cpi=%s%s%s%s", args_double_commas(plugin), options->pmu,
 		    options->cpi, file_argument("report", options->report),
 		    file_argument("trace", options->trace), models_argument(options));
 }

@@ -5,7 +5,9 @@
  */
 #define _GNU_SOURCE
 #include "qemu.h"
+#include "process/process.h"
 
+#include <glib.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,7 +93,7 @@ static char *ask(const struct qemu *qemu, const char *question, const char *what
 	args_add(&argv, question);
 	if (what)
 		args_add(&argv, what);
-	return run_and_read(argv.v, CHECK_SECONDS, status);
+	return process_output(argv.v, CHECK_SECONDS, status);
 }
 
 static const char *check(struct qemu *qemu)
@@ -155,7 +157,7 @@ const char *qemu_find(const char *named, struct qemu *qemu)
 				    file_exists(name) ? "not a program" : "no such file");
 		return check_path(text("%s", name), qemu);
 	}
-	path = find_on_path(name);
+	path = g_find_program_in_path(name);
 	if (path) {
 		error = check_path(path, qemu);
 		if (named || !error)

@@ -6,6 +6,7 @@
 #ifndef VPMU_TOOLS_QEMU_H
 #define VPMU_TOOLS_QEMU_H
 
+#include "process/args.h"
 #include "util.h"
 
 /* Everything is found from where the vpmu command itself is: the build directory. */

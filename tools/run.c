@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "commands.h"
 #include "pmu.h"
+#include "process/process.h"
 #include "qemu.h"
 
 #include <errno.h>
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,9 +57,16 @@ static int start_and_wait(char *const *argv)
 {
 	siginfo_t signal;
 	sigset_t set, before;
-	pid_t parent = getpid();
+	struct process_start start = {
+		.argv = argv,
+		.in = STDIN_FILENO,
+		.out = STDOUT_FILENO,
+		.err = STDERR_FILENO,
+		.death_signal = SIGTERM,
+		.mask = &before,
+	};
 	pid_t pid;
-	int how;
+	int status;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
@@ -68,19 +75,10 @@ static int start_and_wait(char *const *argv)
 	sigaddset(&set, SIGQUIT);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, &before);
-	pid = fork();
+	pid = process_start(&start);
 	if (pid < 0)
-		fail("QEMU cannot be started: %s", strerror(errno));
-	if (!pid) {
-		sigprocmask(SIG_SETMASK, &before, NULL);
-		prctl(PR_SET_PDEATHSIG, SIGTERM);
-		if (getppid() != parent)
-			_exit(EXIT_REFUSED);
-		execv(argv[0], argv);
-		warn("%s: %s", argv[0], strerror(errno));
-		_exit(EXIT_REFUSED);
-	}
-	while (waitpid(pid, &how, WNOHANG) != pid) {
+		fail("%s: %s", argv[0], strerror(errno));
+	while (waitpid(pid, &status, WNOHANG) != pid) {
 		int number = sigwaitinfo(&set, &signal);
 
 		/* What the terminal sends, it has sent to QEMU as well. */
@@ -88,7 +86,7 @@ static int start_and_wait(char *const *argv)
 			kill(pid, number);
 	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	return WIFSIGNALED(how) ? 128 + WTERMSIG(how) : WEXITSTATUS(how);
+	return process_exit_status(status);
 }
 
 /* Read the options up to "--" or the first word that is none; where QEMU is. */

@@ -6,10 +6,10 @@
  */
 #include "exit.h"
 
-#include "bench/lib/alloc.h"
 #include "bench/lib/measure.h"
 #include "host.h"
 
+#include <glib.h>
 #include <stdlib.h>
 #include <vpmu/msr.h>
 
@@ -191,10 +191,10 @@ static const char *check_count(const struct scenario *scenario, const struct fig
 
 	if (counted == expected)
 		return NULL;
-	return alloc_format("%s counted %llu of %llu instructions (%s, %s level)",
-			    figure->candidate->name, (unsigned long long)counted,
-			    (unsigned long long)expected, state->name,
-			    scenario->user ? "user" : "kernel");
+	return g_strdup_printf("%s counted %llu of %llu instructions (%s, %s level)",
+			       figure->candidate->name, (unsigned long long)counted,
+			       (unsigned long long)expected, state->name,
+			       scenario->user ? "user" : "kernel");
 }
 
 static const char *finish_figure(struct scenario *scenario, struct figure *figure)
@@ -344,7 +344,7 @@ static void add_rows(struct bench *bench, const struct scenario *scenario)
 
 static const char *measure_scenario(struct bench *bench, const struct state *state, bool user)
 {
-	struct scenario *scenario = alloc_resize(NULL, 1, sizeof(*scenario));
+	struct scenario *scenario = g_new(struct scenario, 1);
 	struct measure_plan plan = plan_of(bench);
 	const char *error;
 

@@ -9,15 +9,15 @@
 #define _GNU_SOURCE
 #include "guest.h"
 
-#include "bench/lib/alloc.h"
 #include "figures.h"
-#include "run.h"
+#include "process/args.h"
+#include "session.h"
 
 #include <errno.h>
+#include <glib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BARE_SECONDS  60
@@ -39,7 +39,7 @@ struct bench {
 	const struct bench_options *options;
 	const struct bench_guest_parts *parts;
 	struct guest_figures *figures;
-	struct process guests[LINUX_GUESTS];
+	struct session guests[LINUX_GUESTS];
 	char *folder; /* with a QEMU that takes no plugins */
 	char *wrapper;
 	char *program;
@@ -113,45 +113,28 @@ static void take_access(const char *line, enum guest_access_place place,
 
 /* Bare metal. */
 
-/* QEMU splits an option's value at single commas. */
-static void put_path(struct words *words, const char *path, const char *more)
-{
-	char *doubled = alloc_resize(NULL, 2 * strlen(path) + 1, 1), *to = doubled;
-
-	for (; *path; path++) {
-		if (*path == ',')
-			*to++ = ',';
-		*to++ = *path;
-	}
-	*to = '\0';
-	words_add(words, "%s%s", doubled, more);
-	free(doubled);
-}
-
 static char *empty_plugin(const struct bench *bench)
 {
-	return alloc_format("%s/bench/guest/libbench-empty.so", bench->parts->build);
+	return g_strdup_printf("%s/bench/guest/libbench-empty.so", bench->parts->build);
 }
 
-static void plugin_words(const struct bench *bench, struct words *words,
+static void plugin_words(const struct bench *bench, struct args *words,
 			 const struct guest_state *state)
 {
-	char *text;
+	bool empty = state == &guest_states[STATE_EMPTY];
+	char *file = empty ? empty_plugin(bench) : g_strdup(bench->parts->plugin);
+	char *doubled = args_double_commas(file);
 
-	if (state == &guest_states[STATE_EMPTY]) {
-		text = empty_plugin(bench);
-		words_add(words, "-plugin");
-		put_path(words, text, "");
-		free(text);
-	} else if (state->pmu) {
-		text = alloc_format(",pmu=%s", state->pmu);
-		words_add(words, "-plugin");
-		put_path(words, bench->parts->plugin, text);
-		free(text);
+	if (empty || state->pmu) {
+		args_add(words, "-plugin");
+		args_add_format(words, "%s%s%s", doubled,
+				empty ? "" : ",pmu=", empty ? "" : state->pmu);
 	}
+	free(doubled);
+	free(file);
 }
 
-static void bare_words(const struct bench *bench, struct words *words, const char *append,
+static void bare_words(const struct bench *bench, struct args *words, const char *append,
 		       const struct guest_state *state)
 {
 	static char *const machine[] = { "-cpu",
@@ -169,20 +152,21 @@ static void bare_words(const struct bench *bench, struct words *words, const cha
 					 "isa-debug-exit,iobase=0xf4,iosize=4",
 					 NULL };
 
-	words_add_all(words, bench->parts->qemu);
-	words_add_all(words, machine);
-	words_add(words, "-kernel");
-	words_add(words, "%s/guest/bench.elf", bench->parts->build);
-	words_add(words, "-append");
-	words_add(words, "%s turns=%u khz=%.0f", append, bench->turns, measure_frequency() / 1000);
+	args_add_all(words, bench->parts->qemu);
+	args_add_all(words, machine);
+	args_add(words, "-kernel");
+	args_add_format(words, "%s/guest/bench.elf", bench->parts->build);
+	args_add(words, "-append");
+	args_add_format(words, "%s turns=%u khz=%.0f", append, bench->turns,
+			measure_frequency() / 1000);
 	plugin_words(bench, words, state);
 }
 
-static const char *stopped_or(struct process *process, const char *what)
+static const char *stopped_or(struct session *session, const char *what)
 {
-	if (run_stopped())
+	if (interrupted())
 		return "interrupted";
-	return alloc_format("%s: %s", what, process_complaint(process));
+	return g_strdup_printf("%s: %s", what, session_complaint(session));
 }
 
 /* A guest until its end; every line is handed on. */
@@ -190,21 +174,21 @@ static const char *run_bare(struct bench *bench, const char *append,
 			    const struct guest_state *state,
 			    void (*take)(struct bench *, void *, const char *), void *argument)
 {
-	struct process process = { .pid = 0 };
-	struct words words = { NULL, 0 };
+	struct session session = { .pid = 0 };
+	struct args words = { NULL, 0 };
 	bool complete = false;
 	const char *error, *line;
 
 	bare_words(bench, &words, append, state);
-	error = process_start(&process, words.v);
-	while (!error && (line = process_line(&process, BARE_SECONDS))) {
+	error = session_start(&session, words.v);
+	while (!error && (line = session_line(&session, BARE_SECONDS))) {
 		complete |= !strncmp(line, "1..", 3);
 		take(bench, argument, line);
 	}
 	if (!error && !complete)
-		error = stopped_or(&process, "the bare-metal guest has not come to its end");
-	process_free(&process);
-	words_free(&words);
+		error = stopped_or(&session, "the bare-metal guest has not come to its end");
+	session_free(&session);
+	args_free(&words);
 	return error;
 }
 
@@ -252,30 +236,19 @@ static const char *access_round(struct bench *bench)
 
 /* Linux guests. */
 
-static void put_quoted(FILE *file, const char *word)
-{
-	fputc('\'', file);
-	for (; *word; word++)
-		if (*word == '\'')
-			fputs("'\\''", file);
-		else
-			fputc(*word, file);
-	fputs("' ", file);
-}
-
 /* vpmu perf always attaches its plugin; this QEMU takes none. */
 static const char *write_wrapper(struct bench *bench)
 {
 	const char *base = getenv("TMPDIR");
 	FILE *file;
 
-	bench->folder = alloc_format("%s/vpmu-bench-XXXXXX", base && *base ? base : "/tmp");
+	bench->folder = g_strdup_printf("%s/vpmu-bench-XXXXXX", base && *base ? base : "/tmp");
 	if (!mkdtemp(bench->folder))
-		return alloc_format("%s: %s", bench->folder, strerror(errno));
-	bench->wrapper = alloc_format("%s/qemu", bench->folder);
+		return g_strdup_printf("%s: %s", bench->folder, strerror(errno));
+	bench->wrapper = g_strdup_printf("%s/qemu", bench->folder);
 	file = fopen(bench->wrapper, "we");
 	if (!file)
-		return alloc_format("%s: %s", bench->wrapper, strerror(errno));
+		return g_strdup_printf("%s: %s", bench->wrapper, strerror(errno));
 	fputs("#!/bin/sh\n"
 	      "[ \"$*\" = \"-plugin help\" ] && exit 0\n"
 	      "n=$#\n"
@@ -285,8 +258,12 @@ static const char *write_wrapper(struct bench *bench)
 	      "done\n"
 	      "exec ",
 	      file);
-	for (char *const *word = bench->parts->qemu; *word; word++)
-		put_quoted(file, *word);
+	for (char *const *word = bench->parts->qemu; *word; word++) {
+		char *quoted = g_shell_quote(*word);
+
+		fprintf(file, "%s ", quoted);
+		free(quoted);
+	}
 	fputs("\"$@\"\n", file);
 	return fclose(file) || chmod(bench->wrapper, 0700) ? "the wrapper cannot be written" : NULL;
 }
@@ -301,40 +278,41 @@ static void remove_wrapper(struct bench *bench)
 	free(bench->folder);
 }
 
-static void linux_words(const struct bench *bench, enum linux_guest guest, struct words *words)
+static void linux_words(const struct bench *bench, enum linux_guest guest, struct args *words)
 {
 	const char *watchdog = "";
 
-	words_add(words, "%s", bench->parts->vpmu);
-	words_add(words, "perf");
-	words_add(words, "--memory=512M");
+	args_add(words, bench->parts->vpmu);
+	args_add(words, "perf");
+	args_add(words, "--memory=512M");
 	if (guest == LINUX_EMPTY)
-		words_add(words, "--plugin=%s/bench/guest/libbench-empty.so", bench->parts->build);
+		args_add_format(words, "--plugin=%s/bench/guest/libbench-empty.so",
+				bench->parts->build);
 	else
-		words_add(words, "--plugin=%s", bench->parts->plugin);
+		args_add_format(words, "--plugin=%s", bench->parts->plugin);
 	switch (guest) {
 	case LINUX_PLAIN:
-		words_add(words, "--pmu=off");
-		words_add(words, "--qemu=%s", bench->wrapper);
+		args_add(words, "--pmu=off");
+		args_add_format(words, "--qemu=%s", bench->wrapper);
 		break;
 	case LINUX_EMPTY:
 	case LINUX_OFF:
-		words_add(words, "--pmu=off");
+		args_add(words, "--pmu=off");
 		break;
 	case LINUX_WATCHDOG:
 		watchdog = "nmi_watchdog=1";
 		break;
 	case LINUX_COUNT:
-		words_add(words, "--models=on");
+		args_add(words, "--models=on");
 		break;
 	case LINUX_IDLE:
 	case LINUX_GUESTS:
 		break;
 	}
 	/* Addresses that are the same in every guest. */
-	words_add(words, "--append=nokaslr norandmaps %s", watchdog);
-	words_add_all(words, (char *const[]){ "stat", "-e", "dummy", "-o", "/dev/null", "--", "sh",
-					      NULL });
+	args_add_format(words, "--append=nokaslr norandmaps %s", watchdog);
+	args_add_all(words,
+		     (char *const[]){ "stat", "-e", "dummy", "-o", "/dev/null", "--", "sh", NULL });
 }
 
 /* --quick: two of the guests; the others take their time to boot. */
@@ -345,11 +323,11 @@ static bool is_booted(const struct bench *bench, enum linux_guest guest)
 	return !bench->options->quick || guest == LINUX_PLAIN || guest == LINUX_COUNT;
 }
 
-static const char *await_done(struct process *process, struct taker *taker)
+static const char *await_done(struct session *session, struct taker *taker)
 {
 	const char *line;
 
-	while ((line = process_line(process, LINUX_SECONDS))) {
+	while ((line = session_line(session, LINUX_SECONDS))) {
 		if (!strcmp(line, "done"))
 			return NULL;
 		if (!strcmp(line, "failed"))
@@ -357,19 +335,19 @@ static const char *await_done(struct process *process, struct taker *taker)
 		if (taker)
 			take_turn(line, taker->figures, taker->rounds);
 	}
-	return stopped_or(process, "a Linux guest has ended, or its program has");
+	return stopped_or(session, "a Linux guest has ended, or its program has");
 }
 
 static const char *boot(struct bench *bench, enum linux_guest guest)
 {
-	struct words words = { NULL, 0 };
+	struct args words = { NULL, 0 };
 	const char *error;
 
 	linux_words(bench, guest, &words);
-	error = process_start(&bench->guests[guest], words.v);
-	words_free(&words);
+	error = session_start(&bench->guests[guest], words.v);
+	args_free(&words);
 	if (!error) {
-		process_say(&bench->guests[guest], "echo done\n");
+		session_say(&bench->guests[guest], "echo done\n");
 		error = await_done(&bench->guests[guest], NULL);
 	}
 	step(bench);
@@ -387,23 +365,23 @@ static const char *boot_all(struct bench *bench)
 }
 
 /* It waits; what it says meanwhile is nothing. */
-static void let_rest(struct process *guest, double seconds)
+static void let_rest(struct session *guest, double seconds)
 {
-	process_line(guest, seconds);
+	session_line(guest, seconds);
 }
 
 static const char *linux_round(struct bench *bench, const struct guest_state *state)
 {
-	struct process *guest = &bench->guests[state->guest];
+	struct session *guest = &bench->guests[state->guest];
 	struct taker taker = { .figures = bench->figures->linux[state - guest_states] };
 	const char *error;
 
 	if (state->fresh)
 		let_rest(guest, FRESH_SECONDS);
-	process_say(guest, "%s'%s' %u", state->perf, bench->program, bench->turns);
+	session_say(guest, "%s'%s' %u", state->perf, bench->program, bench->turns);
 	for (int i = 0; i < PROGRAMS; i++)
-		process_say(guest, " %s", guest_programs[i]);
-	process_say(guest, " || echo failed\necho done\n");
+		session_say(guest, " %s", guest_programs[i]);
+	session_say(guest, " || echo failed\necho done\n");
 	error = await_done(guest, &taker);
 	close_round(taker.figures, taker.rounds);
 	return error;
@@ -413,44 +391,29 @@ static const char *linux_round(struct bench *bench, const struct guest_state *st
 
 static const char *native_round(struct bench *bench, enum native native)
 {
-	struct process process = { .pid = 0 };
+	struct session session = { .pid = 0 };
 	struct taker taker = { .figures = bench->figures->native[native] };
-	struct words words = { NULL, 0 };
+	struct args words = { NULL, 0 };
 	const char *error, *line;
 
 	if (native != NATIVE_PLAIN)
-		words_add(&words, "valgrind");
+		args_add(&words, "valgrind");
 	for (int i = 0; i < 3 && natives[native][i]; i++)
-		words_add(&words, "%s", natives[native][i]);
-	words_add(&words, "%s", bench->program);
-	words_add(&words, "%u", bench->turns);
+		args_add(&words, natives[native][i]);
+	args_add(&words, bench->program);
+	args_add_format(&words, "%u", bench->turns);
 	for (int i = 0; i < PROGRAMS; i++)
-		words_add(&words, "%s", guest_programs[i]);
-	error = process_start(&process, words.v);
-	while (!error && (line = process_line(&process, LINUX_SECONDS)))
+		args_add(&words, guest_programs[i]);
+	error = session_start(&session, words.v);
+	while (!error && (line = session_line(&session, LINUX_SECONDS)))
 		take_turn(line, taker.figures, taker.rounds);
-	if (!error && (process_end(&process) || run_stopped()))
-		error = stopped_or(&process, words.v[0]);
+	if (!error && (session_end(&session) || interrupted()))
+		error = stopped_or(&session, words.v[0]);
 	close_round(taker.figures, taker.rounds);
-	process_free(&process);
-	words_free(&words);
+	session_free(&session);
+	args_free(&words);
 	step(bench);
 	return error;
-}
-
-static bool has_valgrind(void)
-{
-	char *path = alloc_text(getenv("PATH") ? getenv("PATH") : "");
-	bool found = false;
-
-	for (char *folder = strtok(path, ":"); folder && !found; folder = strtok(NULL, ":")) {
-		char *file = alloc_format("%s/valgrind", folder);
-
-		found = access(file, X_OK) == 0;
-		free(file);
-	}
-	free(path);
-	return found;
 }
 
 /* All of it. */
@@ -483,7 +446,7 @@ static const char *linux_rounds(struct bench *bench)
 		step(bench);
 	}
 	for (enum linux_guest guest = 0; guest < LINUX_GUESTS; guest++)
-		process_free(&bench->guests[guest]);
+		session_free(&bench->guests[guest]);
 	return error;
 }
 
@@ -501,25 +464,17 @@ static const char *round_of(struct bench *bench, unsigned int number)
 	return error;
 }
 
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
 static const char *measure(struct bench *bench)
 {
 	unsigned int rounds = bench->options->quick ? 1 : 5;
-	double end = now() + bench->options->seconds;
+	double end = measure_now() + bench->options->seconds;
 	const char *error;
 
 	if (bench->options->repeat)
 		rounds = bench->options->repeat;
 	bench->steps = rounds * (1 + LINUX_GUESTS + (BARE_TIMES + 1) * STATES + NATIVES) + 1;
 	error = bench->parts->no_linux ? NULL : write_wrapper(bench);
-	for (unsigned int i = 0; (i < rounds || now() < end) && !error; i++)
+	for (unsigned int i = 0; (i < rounds || measure_now() < end) && !error; i++)
 		error = round_of(bench, i);
 	return error;
 }
@@ -529,24 +484,26 @@ const char *bench_guest(const struct bench_options *options, struct report *repo
 	struct bench bench = { .options = options,
 			       .parts = options->guest,
 			       .turns = options->quick ? 3 : 30 };
+	char *valgrind = g_find_program_in_path("valgrind");
 	const char *error = NULL;
 
-	bench.figures = alloc_resize(NULL, 1, sizeof(*bench.figures));
-	*bench.figures = (struct guest_figures){ .valgrind = has_valgrind(),
+	bench.figures = g_new(struct guest_figures, 1);
+	*bench.figures = (struct guest_figures){ .valgrind = valgrind != NULL,
 						 .no_linux = options->guest->no_linux,
 						 .quick = options->quick };
-	bench.program = alloc_format("%s/tests/programs/bench_guest", bench.parts->build);
+	bench.program = g_strdup_printf("%s/tests/programs/bench_guest", bench.parts->build);
 	if (access(bench.program, X_OK))
-		error = alloc_format("%s: %s", bench.program, strerror(errno));
-	run_begin();
+		error = g_strdup_printf("%s: %s", bench.program, strerror(errno));
+	interrupt_catch();
 	if (!error)
 		error = measure(&bench);
 	remove_wrapper(&bench);
-	run_end();
+	interrupt_release();
 	if (!error)
 		guest_tables(bench.figures, report);
 	guest_figures_free(bench.figures);
 	free(bench.figures);
 	free(bench.program);
+	free(valgrind);
 	return error;
 }

@@ -2,7 +2,6 @@
  *
  * The tables of the guest benchmark, from its samples. Ratios are to plain QEMU.
  */
-#include "bench/lib/alloc.h"
 #include "figures.h"
 
 #include <math.h>

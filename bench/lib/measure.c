@@ -5,9 +5,8 @@
 #define _GNU_SOURCE
 #include "measure.h"
 
-#include "alloc.h"
-
 #include <errno.h>
+#include <glib.h>
 #include <linux/perf_event.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -16,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static double now_seconds(void)
+double measure_now(void)
 {
 	struct timespec now;
 
@@ -37,7 +36,7 @@ static struct moment both_clocks(void)
 
 	for (int i = 0; i < 16; i++) {
 		uint64_t before = measure_begin();
-		double seconds = now_seconds();
+		double seconds = measure_now();
 		uint64_t after = measure_end();
 
 		if (after - before < least) {
@@ -114,8 +113,7 @@ void measure_add(struct measure_samples *samples, double value)
 {
 	if (samples->count == samples->room) {
 		samples->room = samples->room ? samples->room * 2 : 64;
-		samples->values =
-			alloc_resize(samples->values, samples->room, sizeof(*samples->values));
+		samples->values = g_renew(double, samples->values, samples->room);
 	}
 	samples->values[samples->count++] = value;
 }
@@ -266,11 +264,11 @@ static void count_all(struct measure_candidate *candidates, size_t count, unsign
 void measure_run(const struct measure_plan *plan, struct measure_candidate *candidates,
 		 size_t count)
 {
-	double end = now_seconds() + plan->seconds;
+	double end = measure_now() + plan->seconds;
 	unsigned int all = plan->warm_up + plan->repeat;
 
 	for (unsigned int round = 0;
-	     round < all || (plan->seconds > 0 && round < UINT32_MAX && now_seconds() < end);
+	     round < all || (plan->seconds > 0 && round < UINT32_MAX && measure_now() < end);
 	     round++) {
 		for (size_t i = 0; i < count; i++)
 			run_once(&candidates[(round + i) % count], plan->count,

@@ -51,6 +51,9 @@ static inline uint64_t measure_end(void)
 #endif
 }
 
+/* Seconds of the monotonic clock: for what takes long. */
+double measure_now(void);
+
 /* Ticks per second; measured once, which takes some 20 ms. */
 double measure_frequency(void);
 

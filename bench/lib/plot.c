@@ -5,9 +5,9 @@
  */
 #include "plot.h"
 
-#include "alloc.h"
 #include "utf8.h"
 
+#include <glib.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,14 +89,14 @@ static size_t drawn_columns(const struct report_table *table)
 
 static char *row_label(const struct report_table *table, const struct report_value *row)
 {
-	char *label = alloc_text("");
+	char *label = g_strdup("");
 
 	for (size_t column = 0; column < table->column_count; column++) {
 		char *longer;
 
 		if (row[column].kind != REPORT_TEXT || !*row[column].text)
 			continue;
-		longer = alloc_format("%s%s%s", label, *label ? ", " : "", row[column].text);
+		longer = g_strdup_printf("%s%s%s", label, *label ? ", " : "", row[column].text);
 		free(label);
 		label = longer;
 	}
@@ -204,7 +204,7 @@ static double place(const struct axis *axis, double number)
 static void draw_mark(FILE *file, const struct axis *axis, double number, double top, double bottom)
 {
 	double x = place(axis, number);
-	char *text = alloc_format("%.10g", fabs(number) < 1e-12 ? 0 : number);
+	char *text = g_strdup_printf("%.10g", fabs(number) < 1e-12 ? 0 : number);
 
 	fprintf(file, "<path d=\"M%.1f %.1fV%.1f\" stroke=\"#ddd\"/>\n", x, top, bottom);
 	words(file, x, bottom + 16, " text-anchor=\"middle\"", text);
@@ -235,8 +235,8 @@ static void draw_bar(FILE *file, const struct axis *axis, const struct report_va
 	double end = drawn ? place(axis, value->number) : zero;
 	double left = end < zero ? end : zero;
 	double right = end < zero ? zero : end;
-	char *text = value->kind == REPORT_NUMBER ? alloc_number(value->number, decimals)
-						  : alloc_text("absent");
+	char *text = value->kind == REPORT_NUMBER ? report_number_text(value->number, decimals)
+						  : g_strdup("absent");
 
 	/* One that is next to nothing is still to be seen. */
 	if (drawn)

@@ -2,11 +2,9 @@
  *
  * See report.h.
  */
-#define _GNU_SOURCE
 #include "report.h"
 
-#include "alloc.h"
-
+#include <glib.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -16,18 +14,18 @@
 struct report_table *report_table(struct report *report, const char *key, const char *title,
 				  const struct report_column *columns, size_t count)
 {
-	struct report_table *table = alloc_resize(NULL, 1, sizeof(*table));
+	struct report_table *table = g_new(struct report_table, 1);
 
 	*table = (struct report_table){
-		.key = alloc_text(key),
-		.title = alloc_text(title),
+		.key = g_strdup(key),
+		.title = g_strdup(title),
 		.column_count = count,
-		.columns = alloc_resize(NULL, count, sizeof(*columns)),
+		.columns = g_new(struct report_column, count),
 	};
 	for (size_t i = 0; i < count; i++)
 		table->columns[i] = (struct report_column){
-			.key = alloc_text(columns[i].key),
-			.title = alloc_text(columns[i].title),
+			.key = g_strdup(columns[i].key),
+			.title = g_strdup(columns[i].title),
 			.decimals = columns[i].decimals,
 		};
 	if (report->last)
@@ -41,12 +39,11 @@ struct report_table *report_table(struct report *report, const char *key, const 
 struct report_value *report_row(struct report_table *table)
 {
 	size_t count = table->column_count;
-	struct report_value *row = alloc_resize(NULL, count, sizeof(*row));
+	struct report_value *row = g_new(struct report_value, count);
 
 	for (size_t i = 0; i < count; i++)
 		row[i] = (struct report_value){ .kind = REPORT_ABSENT };
-	table->rows =
-		alloc_resize(table->rows, table->row_count + 1, sizeof(struct report_value *));
+	table->rows = g_renew(struct report_value *, table->rows, table->row_count + 1);
 	table->rows[table->row_count++] = row;
 	return row;
 }
@@ -71,8 +68,7 @@ void report_text(struct report_value *value, const char *format, ...)
 	clear(value);
 	value->kind = REPORT_TEXT;
 	va_start(list, format);
-	if (vasprintf(&value->text, format, list) < 0)
-		abort();
+	value->text = g_strdup_vprintf(format, list);
 	va_end(list);
 }
 
@@ -90,14 +86,13 @@ void report_note(struct report_table *table, const char *format, ...)
 	char *note;
 
 	va_start(list, format);
-	if (vasprintf(&note, format, list) < 0)
-		abort();
+	note = g_strdup_vprintf(format, list);
 	va_end(list);
 	if (has_note(table, note)) {
 		free(note);
 		return;
 	}
-	table->notes = alloc_resize(table->notes, table->note_count + 1, sizeof(*table->notes));
+	table->notes = g_renew(char *, table->notes, table->note_count + 1);
 	table->notes[table->note_count++] = note;
 }
 
@@ -109,17 +104,26 @@ const struct report_table *report_find(const struct report *report, const char *
 	return NULL;
 }
 
+char *report_number_text(double number, unsigned int decimals)
+{
+	char *text = g_strdup_printf("%.*f", (int)decimals, number);
+
+	if (text[0] == '-' && !text[strspn(text, "-0.")])
+		memmove(text, text + 1, strlen(text));
+	return text;
+}
+
 static char *value_text(const struct report_value *value, unsigned int decimals)
 {
 	switch (value->kind) {
 	case REPORT_ABSENT:
 		break;
 	case REPORT_NUMBER:
-		return alloc_number(value->number, decimals);
+		return report_number_text(value->number, decimals);
 	case REPORT_TEXT:
-		return alloc_text(value->text);
+		return g_strdup(value->text);
 	}
-	return alloc_text("-");
+	return g_strdup("-");
 }
 
 static bool is_text_column(const struct report_table *table, size_t column)
@@ -163,7 +167,7 @@ static void print_row(FILE *file, const struct report_table *table, const struct
 
 static void print_table(FILE *file, const struct report_table *table)
 {
-	int *widths = alloc_resize(NULL, table->column_count, sizeof(*widths));
+	int *widths = g_new(int, table->column_count);
 
 	for (size_t i = 0; i < table->column_count; i++)
 		widths[i] = column_width(table, i);

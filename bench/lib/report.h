@@ -58,6 +58,8 @@ struct report_value *report_row(struct report_table *table);
 void report_number(struct report_value *value, double number);
 void report_text(struct report_value *value, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* With so many decimals; zero has no sign. Allocated. */
+char *report_number_text(double number, unsigned int decimals);
 /* A line below the table; one that is there already is not repeated. */
 void report_note(struct report_table *table, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

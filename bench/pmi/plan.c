@@ -6,10 +6,10 @@
  */
 #include "replay.h"
 
-#include "bench/lib/alloc.h"
 #include "totals.h"
 #include "work.h"
 
+#include <glib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <vpmu/msr.h>
@@ -352,10 +352,10 @@ static bool begin(struct maker *maker)
 	size_t count = maker->trace->count;
 
 	maker->totals.pmu = &maker->pmu;
-	maker->active = alloc_resize(NULL, count + 1, sizeof(*maker->active));
-	maker->places = alloc_resize(NULL, count + 1, sizeof(*maker->places));
+	maker->active = g_new(uint64_t, count + 1);
+	maker->places = g_new(struct place, count + 1);
 	/* A record is a step, and a PMI is one more. */
-	maker->plan->steps = alloc_resize(NULL, 2 * count + 1, sizeof(struct step));
+	maker->plan->steps = g_new(struct step, 2 * count + 1);
 	return vpmu_init(&maker->pmu, &maker->trace->config, &totals_ops, &maker->totals) ==
 	       VPMU_OK;
 }
@@ -363,7 +363,7 @@ static bool begin(struct maker *maker)
 const char *plan_make(struct plan *plan, const struct trace *trace, unsigned int vcpu,
 		      enum subject_events events)
 {
-	struct maker *maker = alloc_resize(NULL, 1, sizeof(*maker));
+	struct maker *maker = g_new(struct maker, 1);
 	const char *error = NULL;
 
 	*maker = (struct maker){ .trace = trace, .plan = plan, .vcpu = vcpu };

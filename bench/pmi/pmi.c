@@ -7,16 +7,15 @@
 #define _GNU_SOURCE
 #include "pmi.h"
 
-#include "bench/lib/alloc.h"
 #include "own.h"
 #include "replay.h"
 #include "sampler.h"
 #include "syscalls.h"
 #include "work.h"
 
+#include <glib.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SUBJECTS 4
@@ -63,13 +62,13 @@ static char *shipped_path(const char *name)
 	slash = strrchr(path, '/');
 	if (slash)
 		*slash = '\0';
-	return alloc_format("%s/bench/traces/%s.trace", path, name);
+	return g_strdup_printf("%s/bench/traces/%s.trace", path, name);
 }
 
 static char *name_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	char *name = alloc_text(slash ? slash + 1 : path);
+	char *name = g_strdup(slash ? slash + 1 : path);
 	char *dot = strrchr(name, '.');
 
 	if (dot && dot != name)
@@ -82,7 +81,7 @@ static const char *add_scene(struct bench *bench, const char *path, bool alone)
 	struct scene *scene;
 	const char *error;
 
-	bench->scenes = alloc_resize(bench->scenes, bench->scene_count + 1, sizeof(*scene));
+	bench->scenes = g_renew(struct scene, bench->scenes, bench->scene_count + 1);
 	scene = &bench->scenes[bench->scene_count++];
 	*scene = (struct scene){ .name = name_of(path), .alone = alone };
 	error = trace_load(path, &scene->trace);
@@ -92,7 +91,7 @@ static const char *add_scene(struct bench *bench, const char *path, bool alone)
 		error = plan_make(&scene->own_plan, &scene->trace, 0, EVENTS_MEMORY);
 	if (!error && scene->plan.timed <= WARM_UP)
 		error = "it has no more than 20 PMIs with a handler";
-	return error ? alloc_format("%s: %s", path, error) : NULL;
+	return error ? g_strdup_printf("%s: %s", path, error) : NULL;
 }
 
 static const char *add_scenes(struct bench *bench)
@@ -167,14 +166,6 @@ static const char *measure_round(struct scene *scene, unsigned int round)
 	return error;
 }
 
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
 static void progress(const struct bench *bench, double part)
 {
 	if (bench->options->progress)
@@ -191,10 +182,10 @@ static unsigned int rounds_wanted(const struct bench_options *options)
 static const char *measure_times(struct bench *bench)
 {
 	unsigned int rounds = rounds_wanted(bench->options);
-	double end = now() + bench->options->seconds;
+	double end = measure_now() + bench->options->seconds;
 	const char *error = NULL;
 
-	for (unsigned int round = 0; (round < rounds || now() < end) && !error; round++) {
+	for (unsigned int round = 0; (round < rounds || measure_now() < end) && !error; round++) {
 		for (size_t i = 0; i < bench->scene_count && !error; i++)
 			error = measure_round(&bench->scenes[i], round);
 		progress(bench, round < rounds ? 0.8 * (round + 1) / rounds : 0.8);
@@ -255,7 +246,7 @@ static struct measure_statistics whole_ns(struct figures *figures)
 
 static char *label(const struct scene *scene)
 {
-	return scene->alone ? alloc_format("%s, alone", scene->name) : alloc_text(scene->name);
+	return scene->alone ? g_strdup_printf("%s, alone", scene->name) : g_strdup(scene->name);
 }
 
 static void set_label(struct report_value *value, const struct scene *scene)
@@ -290,7 +281,7 @@ static void main_table(struct bench *bench)
 	struct report_table *table;
 
 	for (int k = 1; k < SUBJECTS; k++) {
-		char *key = alloc_format("%s_of_ours", subjects[k]->name);
+		char *key = g_strdup_printf("%s_of_ours", subjects[k]->name);
 
 		columns[2 * k] = (struct report_column){ subjects[k]->name, subjects[k]->name, 0 };
 		columns[2 * k + 1] = (struct report_column){ key, "of ours", 2 };

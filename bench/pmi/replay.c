@@ -6,10 +6,10 @@
 #define _GNU_SOURCE
 #include "replay.h"
 
-#include "bench/lib/alloc.h"
 #include "work.h"
 
 #include <errno.h>
+#include <glib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -40,7 +40,7 @@ static void make_room(struct measure_samples *samples, size_t more)
 	if (samples->room - samples->count >= more)
 		return;
 	samples->room = samples->count + more;
-	samples->values = alloc_resize(samples->values, samples->room, sizeof(*samples->values));
+	samples->values = g_renew(double, samples->values, samples->room);
 	memset(samples->values + samples->count, 0, more * sizeof(*samples->values));
 }
 
