@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Hooks of the QEMU plugin (hosts/qemu/hooks.c) on a QEMU that is mocked:
+ * Hooks of the QEMU plugin (hosts/qemu/translate/hooks.c) on a QEMU that is mocked:
  * physical memory is virtual memory, and a write drops a translation.
  */
+#include "abi.h"
+#include "guest/x86.h"
 #include "plugin.h"
+#include "translate/hooks.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  * The models of docs/models.md: what the page says of patterns, and on random
  * input the same as plain, slow implementations of its text (oracle_*).
  */
-#include "cache.h"
-#include "predictor.h"
+#include "models/cache.h"
+#include "models/predictor.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -5,11 +5,11 @@
  */
 #define _GNU_SOURCE
 #include "bench/lib/json.h"
-#include "cache.h"
 #include "commands.h"
 #include "events.h"
+#include "models/cache.h"
+#include "models/predictor.h"
 #include "pmu.h"
-#include "predictor.h"
 #include "qemu.h"
 
 #include <errno.h>

@@ -5,8 +5,8 @@
 #define _GNU_SOURCE
 #include "pmu.h"
 #include "arguments.h"
-#include "cache.h"
 #include "events.h"
+#include "models/cache.h"
 #include "process/args.h"
 #include "qemu.h"
 

@@ -5,7 +5,8 @@
  * one order. Without a file nothing is recorded, and nothing is paid.
  */
 #define _POSIX_C_SOURCE 200809L
-#include "plugin.h"
+#include "record.h"
+#include "vcpu.h"
 #include <stdio.h>
 #include <string.h>
 #include <time.h>

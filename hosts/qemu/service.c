@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The step before the guest goes on, and what is given up after a while.
+ * See service.h.
  */
+#include "service.h"
+#include "count/installed.h"
+#include "guest/lapic.h"
 #include "plugin.h"
+#include "record.h"
+#include "vcpu.h"
 
 void service(struct vcpu *vcpu)
 {
@@ -16,13 +21,13 @@ void service(struct vcpu *vcpu)
 
 void service_idle(struct vcpu *vcpu)
 {
-	source_look_ahead(vcpu);
-	if (!source_installed() || vpmu_active(&vcpu->pmu) ||
+	installed_look_ahead(vcpu);
+	if (!installed_entries() || vpmu_active(&vcpu->pmu) ||
 	    g_get_monotonic_time() - vcpu->last_use < UNUSED_US)
 		return;
 	vpmu_release_idle(&vcpu->pmu);
-	if (source_installed() & ~source_entries()) {
-		source_forget_recent();
+	if (installed_entries() & ~installed_wanted()) {
+		installed_forget_recent();
 		plugin_retranslate();
 	}
 }

@@ -1,23 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The models of predictor.h and cache.h under QEMU: what in translated code
- * tells them of branches and accesses, and the totals that they add to. They
- * run while one of their classes is installed; docs/models.md says what counts.
+ * The models of predictor.h and cache.h under QEMU: what in translated code tells
+ * them of branches (branches.h) and accesses (accesses.h), and the totals that they
+ * add to. They run while one of their classes is installed; docs/models.md says
+ * what counts.
  */
 #ifndef VPMU_QEMU_MODELS_H
 #define VPMU_QEMU_MODELS_H
 
-#include "cache.h"
-#include "plugin.h"
-#include "predictor.h"
+#include "models/accesses.h"
+#include "models/branches.h"
+#include "models/cache.h"
+#include "models/predictor.h"
+#include "translate/translation.h"
 
-/* A near branch that the predictor learns of, at the end of its block. */
-struct branch {
-	enum insn_flow flow;
-	enum level level;
-	uint64_t address; /* physical */
-	uint64_t behind;  /* the address of what follows it, or PREDICTOR_ANY_PAGE */
-};
+struct vcpu;
 
 /* One vCPU's. */
 struct models {
@@ -38,14 +35,9 @@ void models_reset(struct vcpu *vcpu);
 
 /* The entries that blocks add to change, while no vCPU runs. */
 void models_installed(uint64_t before, uint64_t now);
-/* Whether any model runs, and so wants models_translate() for each block. */
+/* Whether any model runs, and so wants models_translate() for each block, decoded. */
 bool models_run(void);
-void models_translate(struct qemu_plugin_tb *tb, size_t count, enum level level,
-		      const struct insn_facts *facts);
-/* Translations are about to be thrown away. */
-void models_keep_branch(struct vcpu *vcpu);
-/* The vCPU has left the program for a handler, and will come back at `from`. */
-void models_interrupted(struct vcpu *vcpu, bool exception, uint64_t from);
+void models_translate(struct translation *t);
 
 /* OFFCORE_RSP and PRED_CMD. False: another MSR, or no model is wanted. */
 bool models_rdmsr(const struct vcpu *vcpu, uint32_t msr, uint64_t *value);

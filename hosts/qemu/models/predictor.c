@@ -3,9 +3,9 @@
  * See predictor.h; docs/models.md is what this file has to agree with.
  */
 #include "predictor.h"
+#include "guest/x86.h"
 #include <string.h>
 
-#define PAGE           4096u
 #define HISTORY_MASK   ((1u << PREDICTOR_HISTORY_BITS) - 1)
 #define WEAK_NOT_TAKEN 1
 #define WEAK_TAKEN     2

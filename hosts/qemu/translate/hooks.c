@@ -10,6 +10,9 @@
  * Translating everything anew is no substitute: it is sure to come before the
  * next block only of the vCPU that has asked for it.
  */
+#include "hooks.h"
+#include "abi.h"
+#include "guest/x86.h"
 #include "plugin.h"
 
 /* A guest decides how many addresses there are; past this every block is hooked. */
@@ -33,7 +36,6 @@ void hooks_init(void)
 	hooks = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, g_free);
 }
 
-/* No translation is left. */
 void hooks_flushed(void)
 {
 	if (all)
@@ -97,7 +99,6 @@ void hooks_add(uint64_t vaddr)
 		hook_at(physical);
 }
 
-/* A block is translated at this address: does it get a hook? */
 bool hooks_wanted(uint64_t vaddr)
 {
 	uint64_t physical;

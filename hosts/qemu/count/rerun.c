@@ -18,7 +18,10 @@
  * is counted where it is entered, not when the block before it is the same REP,
  * and taken off when an exception or interrupt comes before its end.
  */
-#include "plugin.h"
+#include "rerun.h"
+#include "guest/x86.h"
+#include "totals.h"
+#include "vcpu.h"
 
 static bool find(const struct block *block, const char *code, unsigned int *index)
 {
@@ -44,7 +47,7 @@ void rerun_accessed(unsigned int vcpu_index, uint32_t info, uint64_t vaddr, void
 	(void)vaddr;
 	if (before && before != lone && !(before->comes_back && score->ended) &&
 	    find(before, lone->code, &index))
-		source_correct(vcpu, before, counted ? index : index + 1);
+		totals_correct(vcpu, before, counted ? index : index + 1);
 	score->block = counted || before == lone ? (uint64_t)(uintptr_t)lone : 0;
 	score->alone = 0;
 }
@@ -60,7 +63,7 @@ void rerun_lone(unsigned int vcpu_index, void *userdata)
 	const struct block *before = as_block(vcpu_score(vcpu)->alone);
 
 	if (before != lone && before->code == lone->code)
-		source_correct(vcpu, before, 0);
+		totals_correct(vcpu, before, 0);
 }
 
 static const struct block_insn *last_of(const struct block *block)
@@ -77,7 +80,7 @@ void rerun_repeated(unsigned int vcpu_index, void *userdata)
 
 	if (before && before->repeats && before->code + last_of(before)->offset == block->code)
 		return;
-	source_add(vcpu, block);
+	totals_add(vcpu, block);
 }
 
 /* The block before the interrupt ends with a REP; it has run to its end, but perhaps not the REP.
@@ -86,7 +89,7 @@ void rerun_interrupted(struct vcpu *vcpu, const struct block *block, enum level 
 		       uint64_t from)
 {
 	if (block->level == level && (block->vaddr + last_of(block)->offset) % PAGE == from % PAGE)
-		source_correct(vcpu, block, block->count - 1u);
+		totals_correct(vcpu, block, block->count - 1u);
 }
 
 /* The translations go: a REP that may be under way is all that is needed of its block. */
@@ -96,20 +99,20 @@ void rerun_keep(struct vcpu *vcpu)
 	const struct block *block = as_block(score->block);
 	struct block_insn last;
 
-	if (block && block == vcpu->repeated)
+	if (block && block == vcpu->rerun.repeated)
 		return;
 	vcpu_leave_block(vcpu);
 	if (!block || !block->repeats)
 		return;
 	last = *last_of(block);
-	if (!vcpu->repeated)
-		vcpu->repeated = g_malloc(sizeof(struct block) + sizeof(struct block_insn));
-	*vcpu->repeated = (struct block){ .vaddr = block->vaddr + last.offset,
-					  .code = block->code + last.offset,
-					  .entries = block->entries,
-					  .level = block->level,
-					  .repeats = true,
-					  .count = 1 };
-	vcpu->repeated->insn[0] = (struct block_insn){ .classes = last.classes };
-	score->block = (uint64_t)(uintptr_t)vcpu->repeated;
+	if (!vcpu->rerun.repeated)
+		vcpu->rerun.repeated = g_malloc(sizeof(struct block) + sizeof(struct block_insn));
+	*vcpu->rerun.repeated = (struct block){ .vaddr = block->vaddr + last.offset,
+						.code = block->code + last.offset,
+						.entries = block->entries,
+						.level = block->level,
+						.repeats = true,
+						.count = 1 };
+	vcpu->rerun.repeated->insn[0] = (struct block_insn){ .classes = last.classes };
+	score->block = (uint64_t)(uintptr_t)vcpu->rerun.repeated;
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * From a PMI to an interrupt: LVTPC of QEMU's local APIC (SDM vol. 3,
- * "Advanced Programmable Interrupt Controller", local vector table).
+ * See lapic.h.
  *
  * In xAPIC mode the register is read where the guest has it. In x2APIC mode
  * it cannot be reached from here, so the guest's accesses are followed.
  */
-#include "plugin.h"
+#include "lapic.h"
+#include "registers.h"
+#include "report.h"
+#include "serve/site.h"
+#include "vcpu.h"
 
 #define APIC_BASE       UINT64_C(0xfee00000)
 #define APIC_ID         0x020
@@ -26,12 +29,12 @@
 
 void lapic_reset(struct vcpu *vcpu)
 {
-	vcpu->lapic = (struct lapic){ .lvtpc = LVT_MASKED };
+	vcpu->lapic.now = (struct lapic_registers){ .lvtpc = LVT_MASKED };
 }
 
 static void enter_x2apic(struct vcpu *vcpu)
 {
-	struct lapic *lapic = &vcpu->lapic;
+	struct lapic_registers *lapic = &vcpu->lapic.now;
 	uint32_t id, svr;
 
 	if (!physical_read32(APIC_BASE + APIC_LVTPC, &lapic->lvtpc))
@@ -42,10 +45,10 @@ static void enter_x2apic(struct vcpu *vcpu)
 	lapic->x2apic = true;
 }
 
-/* True: one that is followed. If it turns out to be a #GP, the caller takes it back. */
-bool lapic_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+/* True: one that is followed. */
+static bool follow(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
-	struct lapic *lapic = &vcpu->lapic;
+	struct lapic_registers *lapic = &vcpu->lapic.now;
 
 	if (msr == MSR_APIC_BASE) {
 		bool extd = value & APIC_BASE_EXTD;
@@ -67,12 +70,34 @@ bool lapic_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	return msr == MSR_APIC_BASE || msr == MSR_X2APIC_LVTPC || msr == MSR_X2APIC_SVR;
 }
 
+/* Whether QEMU refuses the value is known when the #GP is delivered. */
+void lapic_wrmsr(struct vcpu *vcpu, const struct site *site, uint32_t msr, uint64_t value)
+{
+	vcpu->lapic.before = vcpu->lapic.now;
+	if (follow(vcpu, msr, value))
+		vcpu->lapic.written_at = site_address(site);
+}
+
+void lapic_settle(struct vcpu *vcpu)
+{
+	vcpu->lapic.written_at = 0;
+}
+
+void lapic_delivered(struct vcpu *vcpu, bool exception, uint64_t from)
+{
+	struct lapic *lapic = &vcpu->lapic;
+
+	if (exception && lapic->written_at && lapic->written_at == from)
+		lapic->now = lapic->before;
+	lapic_settle(vcpu);
+}
+
 /* LVTPC's mask bit, which a PMI sets, is in our copy only. */
 bool lapic_rdmsr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
-	if (msr != MSR_X2APIC_LVTPC || !vcpu->lapic.x2apic)
+	if (msr != MSR_X2APIC_LVTPC || !vcpu->lapic.now.x2apic)
 		return false;
-	*value = vcpu->lapic.lvtpc;
+	*value = vcpu->lapic.now.lvtpc;
 	return true;
 }
 
@@ -80,28 +105,27 @@ static bool read_lvtpc(struct vcpu *vcpu, uint32_t *lvtpc)
 {
 	uint32_t svr, id;
 
-	if (vcpu->lapic.x2apic) {
-		*lvtpc = vcpu->lapic.lvtpc;
-		return vcpu->lapic.enabled;
+	if (vcpu->lapic.now.x2apic) {
+		*lvtpc = vcpu->lapic.now.lvtpc;
+		return vcpu->lapic.now.enabled;
 	}
 	if (!physical_read32(APIC_BASE + APIC_SVR, &svr) || !(svr & APIC_SVR_ENABLE) ||
 	    !physical_read32(APIC_BASE + APIC_ID, &id) ||
 	    !physical_read32(APIC_BASE + APIC_LVTPC, lvtpc))
 		return false;
-	vcpu->lapic.id = id >> 24;
+	vcpu->lapic.now.id = id >> 24;
 	return true;
 }
 
 static void mask_lvtpc(struct vcpu *vcpu, uint32_t lvtpc)
 {
-	if (vcpu->lapic.x2apic)
-		vcpu->lapic.lvtpc = lvtpc | LVT_MASKED;
+	if (vcpu->lapic.now.x2apic)
+		vcpu->lapic.now.lvtpc = lvtpc | LVT_MASKED;
 	else
 		physical_write32(APIC_BASE + APIC_LVTPC, lvtpc | LVT_MASKED);
 }
 
-/* The local APIC's own interrupt, sent as the message that does the same. mask: then set LVTPC's.
- */
+/* The local APIC's own interrupt, sent as the message that does the same. */
 void lapic_pmi(struct vcpu *vcpu, bool mask)
 {
 	uint32_t lvtpc;
@@ -112,7 +136,7 @@ void lapic_pmi(struct vcpu *vcpu, bool mask)
 		return;
 	if (mask)
 		mask_lvtpc(vcpu, lvtpc);
-	physical_write32(APIC_BASE | (uint64_t)vcpu->lapic.id << 12,
+	physical_write32(APIC_BASE | (uint64_t)vcpu->lapic.now.id << 12,
 			 lvtpc & (LVT_MODE | LVT_VECTOR));
 	statistics.pmis++;
 }

@@ -3,7 +3,9 @@
  * The guest's registers and memory, as the vCPU's own callbacks reach them.
  * QEMU gives and takes them in the target's byte order (little endian).
  */
-#include "plugin.h"
+#include "registers.h"
+#include "abi.h"
+#include "x86.h"
 #include <string.h>
 
 static const char *const names[GUEST_COUNT][2] = {
@@ -89,6 +91,46 @@ void reg_write(enum reg reg, uint64_t value)
 		g_byte_array_append(bytes, &byte, 1);
 	}
 	qemu_plugin_write_register(registers[reg].handle, bytes);
+}
+
+uint64_t reg_read_pair(void)
+{
+	return (reg_read(GUEST_DX) & UINT32_MAX) << 32 | (reg_read(GUEST_AX) & UINT32_MAX);
+}
+
+void reg_write_pair(uint64_t value)
+{
+	reg_write(GUEST_AX, value & UINT32_MAX);
+	reg_write(GUEST_DX, value >> 32);
+}
+
+enum level level_now(void)
+{
+	if (!(reg_read(GUEST_CR0) & CR0_PE))
+		return LEVEL_KERNEL;
+	if (reg_read(GUEST_FLAGS) & FLAGS_VM)
+		return LEVEL_USER;
+	return reg_read(GUEST_CS) & 3 ? LEVEL_USER : LEVEL_KERNEL;
+}
+
+uint64_t code_base(void)
+{
+	bool flat = reg_read(GUEST_CR0) & CR0_PE &&
+		    (reg_read(GUEST_EFER) & EFER_LMA || !(reg_read(GUEST_FLAGS) & FLAGS_VM));
+
+	return flat ? 0 : reg_read(GUEST_CS) << 4;
+}
+
+/* CS.L cannot be read, but outside 64-bit code registers show, and take, their lower halves. */
+bool code_is_64(void)
+{
+	uint64_t before = reg_read(GUEST_DX);
+	bool wide;
+
+	reg_write(GUEST_DX, ~before);
+	wide = reg_read(GUEST_DX) >> 32 != before >> 32;
+	reg_write(GUEST_DX, before);
+	return wide;
 }
 
 bool guest_read(uint64_t vaddr, void *to, size_t length)

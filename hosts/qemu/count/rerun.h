@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Blocks that QEMU leaves in the middle without an exception, and REPs that it
+ * enters again: their counts are corrected.
+ */
+#ifndef VPMU_QEMU_RERUN_H
+#define VPMU_QEMU_RERUN_H
+
+#include "count/score.h"
+#include "translate/block.h"
+
+struct vcpu;
+
+struct rerun {
+	struct block *repeated; /* a REP whose translation is gone */
+};
+
+/* Callbacks: after each access of a lone instruction, ... */
+void rerun_accessed(unsigned int vcpu_index, uint32_t info, uint64_t vaddr, void *block);
+/* ... as one starts and the one before it has made no access, ... */
+void rerun_lone(unsigned int vcpu_index, void *block);
+/* ... as a REP starts that the block before it was not. */
+void rerun_repeated(unsigned int vcpu_index, void *block);
+
+/* An interrupt from this address, and level, has come after a block that ends with a REP. */
+void rerun_interrupted(struct vcpu *vcpu, const struct block *block, enum level level,
+		       uint64_t from);
+
+/* The translations go. */
+void rerun_keep(struct vcpu *vcpu);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What translated code writes for a vCPU, and the totals that it adds to.
+ */
+#ifndef VPMU_QEMU_SCORE_H
+#define VPMU_QEMU_SCORE_H
+
+#include "abi.h"
+#include "events.h"
+
+/*
+ * A block runs at one privilege level. Counters count at one level or at both,
+ * so each class has three totals: one event never needs the sum of two, and an
+ * alarm is a threshold on a single total.
+ */
+enum level { LEVEL_USER, LEVEL_KERNEL, LEVEL_ANY, LEVEL_COUNT };
+
+/* The total of a class at a level is an entry. Sets of entries are masks. */
+#define ENTRY_COUNT (CLASS_COUNT * LEVEL_COUNT)
+_Static_assert(ENTRY_COUNT <= 64, "a bit per entry");
+
+static inline unsigned int entry_of(enum event_class class, enum level level)
+{
+	return (unsigned int)class * LEVEL_COUNT + (unsigned int)level;
+}
+
+static inline uint64_t entry_bit(unsigned int entry)
+{
+	return UINT64_C(1) << entry;
+}
+
+/* A total is kept so that reaching this value is reaching the nearest alarm. */
+#define THRESHOLD (UINT64_C(1) << 63)
+
+struct score {
+	uint64_t raw[ENTRY_COUNT]; /* total + bias of the entry */
+	uint64_t block;            /* struct block that started last; 0: none */
+	uint64_t alone;            /* the same, of one that may be a re-run (rerun.c) */
+	uint64_t ended;            /* has the block that started last ended? If it comes_back. */
+	uint64_t held;             /* something waits for the next hook */
+	uint64_t branch;           /* struct branch whose outcome is not known yet; 0: none */
+	uint64_t fetched;          /* the line of code fetched last (models/accesses.c) */
+};
+
+/* With a power of two, code that several vCPUs run finds its vCPU's by a shift. */
+#define SCORE_SIZE 512
+_Static_assert(sizeof(struct score) <= SCORE_SIZE, "a score fits");
+
+extern struct qemu_plugin_scoreboard *scoreboard;
+
+/* A field of the scores, for code that is put into translations. */
+static inline qemu_plugin_u64 score_field(size_t offset)
+{
+	return (qemu_plugin_u64){ scoreboard, offset };
+}
+
+#endif

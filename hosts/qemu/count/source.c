@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See source.h.
+ */
+#include "source.h"
+#include "installed.h"
+#include "models/models.h"
+#include "report.h"
+#include "service.h"
+#include "totals.h"
+#include "vcpu.h"
+
+static struct slot *slot_at(struct vcpu *vcpu, unsigned int counter)
+{
+	return &vcpu->source.slots[vpmu_slot(counter)];
+}
+
+static uint64_t slot_total(const struct vcpu *vcpu, struct slot *slot)
+{
+	uint64_t total = formula_total(vcpu, &slot->formula);
+
+	/* A correction may have taken off what was reported already. */
+	if ((int64_t)(total - slot->high) > 0)
+		slot->high = total;
+	return slot->high;
+}
+
+/* Does this slot have an alarm that the entry's threshold stands for? */
+static bool waits_for(const struct slot *slot, unsigned int entry)
+{
+	return slot->used && slot->alarm != VPMU_NO_ALARM && slot->formula.class != CLASS_NONE &&
+	       formula_leading_entry(&slot->formula) == entry;
+}
+
+/* Make the entry's threshold the nearest alarm of those that follow it. */
+static void set_threshold(struct vcpu *vcpu, unsigned int entry)
+{
+	uint64_t nearest = UINT64_MAX;
+	uint64_t total;
+
+	for (unsigned int i = 0; i < VPMU_SLOTS; i++) {
+		struct slot *slot = &vcpu->source.slots[i];
+		uint64_t now, left;
+
+		if (!waits_for(slot, entry))
+			continue;
+		now = slot_total(vcpu, slot);
+		left = slot->alarm > now ? slot->alarm - now : 0;
+		left = formula_distance(&slot->formula, left);
+		if (left < nearest)
+			nearest = left;
+	}
+	/* What is counted ahead of a site is not there yet for its alarms. */
+	total = totals_entry(vcpu, entry);
+	nearest = nearest > THRESHOLD - total ? THRESHOLD : total + nearest;
+	totals_set_threshold(vcpu, entry, nearest);
+	installed_look_at(vcpu, entry);
+}
+
+static void report_uncounted(const struct vpmu_event *event)
+{
+	report("uncounted 0x%02x 0x%02x cmask=%u inv=%u edge=%u\n", event->select, event->umask,
+	       event->cmask, event->invert, event->edge);
+}
+
+static bool source_bind(void *source, unsigned int counter, const struct vpmu_event *event)
+{
+	struct vcpu *vcpu = source;
+	struct slot *slot = slot_at(vcpu, counter);
+	struct formula formula;
+	uint64_t entries;
+
+	if (!formula_of(event, &formula) || !models_count(vcpu, formula.class)) {
+		report_uncounted(event);
+		return false;
+	}
+	*slot = (struct slot){ .used = true, .formula = formula, .alarm = VPMU_NO_ALARM };
+	slot->high = formula_total(vcpu, &formula);
+	entries = formula_entries(&formula);
+	installed_use(entries);
+	if (entries & ~installed_entries())
+		stale_translations(vcpu);
+	return true;
+}
+
+static void source_unbind(void *source, unsigned int counter)
+{
+	struct slot *slot = slot_at(source, counter);
+
+	slot->used = false;
+	installed_unuse(formula_entries(&slot->formula));
+}
+
+static uint64_t source_total(void *source, unsigned int counter)
+{
+	struct vcpu *vcpu = source;
+
+	return slot_total(vcpu, slot_at(vcpu, counter));
+}
+
+static void source_alarm(void *source, unsigned int counter, uint64_t at)
+{
+	struct vcpu *vcpu = source;
+	struct slot *slot = slot_at(vcpu, counter);
+
+	slot->alarm = at;
+	if (slot->formula.class != CLASS_NONE)
+		set_threshold(vcpu, formula_leading_entry(&slot->formula));
+}
+
+const struct vpmu_source_ops source_ops = {
+	.bind = source_bind,
+	.unbind = source_unbind,
+	.total = source_total,
+	.alarm = source_alarm,
+};
+
+void source_alarm_reached(struct vcpu *vcpu, unsigned int entry)
+{
+	for (unsigned int i = 0; i < VPMU_SLOTS; i++) {
+		struct slot *slot = &vcpu->source.slots[i];
+
+		if (!waits_for(slot, entry) || slot_total(vcpu, slot) < slot->alarm)
+			continue;
+		slot->alarm = VPMU_NO_ALARM;
+		vpmu_look(&vcpu->pmu, vpmu_slot_counter(i));
+	}
+	set_threshold(vcpu, entry);
+}
+
+void source_count(struct vcpu *vcpu, enum event_class class, enum level level)
+{
+	struct score *score = vcpu_score(vcpu);
+	const unsigned int entries[] = { entry_of(class, level), entry_of(class, LEVEL_ANY) };
+	bool reached = false;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		if (!(installed_entries() & entry_bit(entries[i])))
+			continue;
+		if (++score->raw[entries[i]] >= THRESHOLD) {
+			source_alarm_reached(vcpu, entries[i]);
+			reached = true;
+		}
+	}
+	if (reached)
+		service(vcpu);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The source under TCG: each counter's total is made of totals that translated
+ * blocks add to, and its alarm is a threshold on one of them.
+ */
+#ifndef VPMU_QEMU_SOURCE_H
+#define VPMU_QEMU_SOURCE_H
+
+#include "count/formula.h"
+#include <vpmu/source.h>
+
+struct vcpu;
+
+struct slot {
+	bool used;
+	struct formula formula;
+	uint64_t high; /* the total reported last: it never goes backwards */
+	uint64_t alarm;
+};
+
+struct source {
+	struct slot slots[VPMU_SLOTS];
+};
+
+/* A source is a struct vcpu. */
+extern const struct vpmu_source_ops source_ops;
+
+/* The entry's threshold is reached, and so at least one alarm, or nearly so. */
+void source_alarm_reached(struct vcpu *vcpu, unsigned int entry);
+
+/* One of a class that no block adds up: it happens now, for code of this level. */
+void source_count(struct vcpu *vcpu, enum event_class class, enum level level);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See branches.h. A branch's outcome is where the next block begins: the branch
+ * leaves a note in the vCPU's score, and the block that follows takes it up.
+ */
+#include "branches.h"
+#include "code.h"
+#include "guest/x86.h"
+#include "models.h"
+#include "translate/block.h"
+#include "vcpu.h"
+
+void branches_start(struct vcpu *vcpu)
+{
+	predictor_reset(&vcpu->models->predictor);
+	vcpu_score(vcpu)->branch = 0;
+}
+
+static bool same_place(uint64_t a, uint64_t b)
+{
+	if ((a | b) & PREDICTOR_ANY_PAGE)
+		return a % PAGE == b % PAGE;
+	return a == b;
+}
+
+static bool learn(struct predictor *p, const struct branch *branch, uint64_t target)
+{
+	switch (branch->flow) {
+	case FLOW_CONDITIONAL:
+		return predictor_conditional(p, branch->address,
+					     !same_place(target, branch->behind));
+	case FLOW_INDIRECT_CALL:
+		predictor_call(p, branch->behind);
+		/* fallthrough */
+	case FLOW_INDIRECT_JUMP:
+		return predictor_indirect(p, branch->address, target);
+	case FLOW_CALL:
+		predictor_call(p, branch->behind);
+		return false;
+	case FLOW_RETURN:
+		return predictor_return(p, target);
+	case FLOW_NEXT:
+		break;
+	}
+	return false;
+}
+
+static const struct branch *take_branch(struct vcpu *vcpu)
+{
+	struct score *score = vcpu_score(vcpu);
+	const struct branch *branch = (const struct branch *)(uintptr_t)score->branch;
+
+	score->branch = 0;
+	return branch;
+}
+
+static void branch_went(struct vcpu *vcpu, const struct branch *branch, uint64_t target)
+{
+	if (learn(&vcpu->models->predictor, branch, target))
+		source_count(vcpu, CLASS_BRANCH_MISS, branch->level);
+}
+
+static void block_started(unsigned int vcpu_index, void *address)
+{
+	struct vcpu *vcpu = vcpu_get(vcpu_index);
+
+	branch_went(vcpu, take_branch(vcpu), *(const uint64_t *)address);
+}
+
+void branches_keep(struct vcpu *vcpu)
+{
+	const struct branch *branch = vcpu->models ? take_branch(vcpu) : NULL;
+
+	if (!branch)
+		return;
+	vcpu->models->kept = *branch;
+	vcpu_score(vcpu)->branch = (uint64_t)(uintptr_t)&vcpu->models->kept;
+}
+
+/*
+ * An exception at the branch itself is one that has kept it from retiring;
+ * otherwise the branch went to where the handler is to return. What is not
+ * mapped there has no physical address.
+ */
+void branches_interrupted(struct vcpu *vcpu, bool exception, uint64_t from)
+{
+	const struct branch *branch = vcpu->models ? take_branch(vcpu) : NULL;
+	uint64_t target;
+
+	if (!branch || (exception && branch->address % PAGE == from % PAGE))
+		return;
+	if (!qemu_plugin_translate_vaddr(from, &target))
+		target = PREDICTOR_ANY_PAGE | from % PAGE;
+	branch_went(vcpu, branch, target);
+}
+
+static void add_block_start(struct translation *t)
+{
+	uint64_t *address = block_keep(g_new(uint64_t, 1));
+
+	*address = code_physical(t->vaddr);
+	qemu_plugin_register_vcpu_tb_exec_cond_cb(
+		t->tb, block_started, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_COND_NE,
+		score_field(offsetof(struct score, branch)), 0, address);
+}
+
+/* It notes itself before it runs; if it faults, branches_interrupted() knows. */
+static void add_branch(struct translation *t, enum insn_flow flow)
+{
+	struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(t->tb, t->count - 1);
+	struct branch *branch = block_keep(g_new(struct branch, 1));
+	uint64_t last = code_last_byte(insn);
+
+	*branch = (struct branch){
+		.flow = flow,
+		.level = t->level,
+		.address = code_physical(qemu_plugin_insn_vaddr(insn)),
+		.behind = last % PAGE == PAGE - 1 ? PREDICTOR_ANY_PAGE : code_physical(last) + 1,
+	};
+	qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(
+		insn, QEMU_PLUGIN_INLINE_STORE_U64, score_field(offsetof(struct score, branch)),
+		(uint64_t)(uintptr_t)branch);
+}
+
+void branches_translate(struct translation *t)
+{
+	enum insn_flow flow = t->facts[t->count - 1].flow;
+
+	add_block_start(t);
+	if (flow != FLOW_NEXT)
+		add_branch(t, flow);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Exceptions and interrupts of the guest. QEMU tells of an exception twice: when it
+ * is raised, before its delivery and with an address that may lag behind, and as an
+ * "interrupt" when it has been delivered, with the exact one. An interrupt without
+ * an exception before it is a real one.
+ */
+#ifndef VPMU_QEMU_EXCEPTIONS_H
+#define VPMU_QEMU_EXCEPTIONS_H
+
+#include "count/score.h"
+
+struct vcpu;
+
+struct exceptions {
+	bool raised;          /* an exception has been raised and not delivered yet ... */
+	enum level raised_at; /* ... by code of this level */
+};
+
+void exceptions_reset(struct vcpu *vcpu);
+
+/* An exception has been raised and will be delivered. May not return. */
+void exceptions_raised(struct vcpu *vcpu);
+/* The vCPU is at the start of the handler of an exception or interrupt. */
+void exceptions_delivered(struct vcpu *vcpu, uint64_t from, uint64_t to);
+
+#endif

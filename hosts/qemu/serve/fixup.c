@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See fixup.h.
+ */
+#include "fixup.h"
+#include "guest/registers.h"
+#include "site.h"
+#include "translate/hooks.h"
+#include "vcpu.h"
+
+void fixup_update_hook(struct vcpu *vcpu)
+{
+	vcpu_score(vcpu)->held = vcpu->fixup.kind != FIXUP_NONE || vcpu->rdpmc.undo_count > 0 ||
+				 vcpu->stale == STALE_AWAITED;
+}
+
+void fixup_hook_behind(struct vcpu *vcpu, const struct site *site)
+{
+	fixup_update_hook(vcpu);
+	hooks_add(site_address(site) + site->length);
+}
+
+void fixup_later(struct vcpu *vcpu, struct fixup fixup)
+{
+	vcpu->fixup = fixup;
+	fixup_update_hook(vcpu);
+}
+
+void fixup_behind(struct vcpu *vcpu, const struct site *site, struct fixup fixup)
+{
+	fixup_later(vcpu, fixup);
+	if (site->last)
+		fixup_hook_behind(vcpu, site);
+}
+
+static void apply_cpuid(struct vcpu *vcpu)
+{
+	static const enum reg regs[4] = { GUEST_AX, GUEST_BX, GUEST_CX, GUEST_DX };
+	uint32_t values[4];
+
+	for (unsigned int i = 0; i < 4; i++)
+		values[i] = (uint32_t)reg_read(regs[i]);
+	vpmu_cpuid(&vcpu->pmu, vcpu->fixup.leaf, vcpu->fixup.subleaf, values);
+	for (unsigned int i = 0; i < 4; i++)
+		reg_write(regs[i], values[i]);
+}
+
+static void apply_shared(struct vcpu *vcpu)
+{
+	uint64_t value = reg_read_pair();
+
+	if (vpmu_rdmsr(&vcpu->pmu, vcpu->fixup.leaf, &value) == VPMU_DONE)
+		reg_write_pair(value);
+}
+
+void fixup_apply(struct vcpu *vcpu)
+{
+	const struct fixup *fixup = &vcpu->fixup;
+
+	switch (fixup->kind) {
+	case FIXUP_NONE:
+		return;
+	case FIXUP_CPUID:
+		apply_cpuid(vcpu);
+		break;
+	case FIXUP_SHARED:
+		apply_shared(vcpu);
+		break;
+	case FIXUP_RESULT:
+		reg_write_pair(fixup->value);
+		break;
+	case FIXUP_CX:
+		reg_write(GUEST_CX, fixup->value);
+		break;
+	case FIXUP_CR4:
+		reg_write(GUEST_CR4, fixup->value);
+		break;
+	}
+	vcpu->fixup.kind = FIXUP_NONE;
+	fixup_update_hook(vcpu);
+}

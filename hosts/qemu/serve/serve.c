@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See serve.h.
+ *
+ * A callback runs before its instruction, and leaving a block from a callback
+ * loses what TCG keeps lazily (the arithmetic flags). So QEMU runs the
+ * instruction itself wherever it can, and the result is put right before the
+ * next one (fixup.c): RDMSR and CPUID are finished by a callback on what follows,
+ * WRMSR needs nothing (TCG ignores MSRs that it does not know), and a #GP is had by
+ * naming an MSR that QEMU faults on. RDPMC is a file of its own.
+ */
+#include "serve.h"
+#include "guest/registers.h"
+#include "models/models.h"
+#include "record.h"
+#include "report.h"
+#include "service.h"
+#include "site.h"
+#include "vcpu.h"
+
+#define MSR_FAULTS 0x80e /* DFR: not an x2APIC register; unlike others it leaves ESR alone */
+
+void serve_reset(struct vcpu *vcpu)
+{
+	rdpmc_reset(vcpu);
+	exceptions_reset(vcpu);
+	lapic_settle(vcpu);
+	vcpu->stale = STALE_NOT;
+	vcpu->fixup.kind = FIXUP_NONE;
+	fixup_update_hook(vcpu);
+	vcpu_leave_block(vcpu);
+	vcpu->totals.at = NULL;
+}
+
+/* QEMU's RDMSR and WRMSR answer this MSR with #GP(0); ECX is restored after. */
+static void fault_msr(struct vcpu *vcpu, const struct site *site)
+{
+	fixup_later(vcpu, (struct fixup){ .kind = FIXUP_CX, .value = reg_read(GUEST_CX) });
+	site_leave_block(vcpu, site, false);
+	reg_write(GUEST_CX, MSR_FAULTS);
+}
+
+/* QEMU reads its own bits of it. */
+static bool is_shared(const struct vcpu *vcpu, uint32_t msr)
+{
+	uint64_t bits = vpmu_msr_bits(&vcpu->pmu, msr);
+
+	return bits && bits != ~UINT64_C(0);
+}
+
+static void serve_rdmsr(struct vcpu *vcpu, const struct site *site)
+{
+	uint32_t msr = (uint32_t)reg_read(GUEST_CX);
+	uint64_t value = 0;
+	enum vpmu_answer answer;
+
+	if (is_shared(vcpu, msr)) {
+		fixup_behind(vcpu, site, (struct fixup){ .kind = FIXUP_SHARED, .leaf = msr });
+		return;
+	}
+	answer = vpmu_rdmsr(&vcpu->pmu, msr, &value);
+	record(vcpu, TRACE_RDMSR, answer, msr, value);
+	switch (answer) {
+	case VPMU_FAULT:
+		fault_msr(vcpu, site);
+		return;
+	case VPMU_NOT_MINE:
+		if (!lapic_rdmsr(vcpu, msr, &value) && !models_rdmsr(vcpu, msr, &value))
+			return;
+		/* fallthrough */
+	case VPMU_DONE:
+		fixup_behind(vcpu, site, (struct fixup){ .kind = FIXUP_RESULT, .value = value });
+		break;
+	}
+}
+
+static void serve_wrmsr(struct vcpu *vcpu, const struct site *site)
+{
+	uint32_t msr = (uint32_t)reg_read(GUEST_CX);
+	uint64_t value = reg_read_pair();
+	enum vpmu_answer answer;
+
+	stale_begin(vcpu);
+	answer = vpmu_wrmsr(&vcpu->pmu, msr, value);
+	record(vcpu, TRACE_WRMSR, answer, msr, value);
+	switch (answer) {
+	case VPMU_FAULT:
+		fault_msr(vcpu, site);
+		break;
+	case VPMU_NOT_MINE:
+		lapic_wrmsr(vcpu, site, msr, value);
+		models_wrmsr(vcpu, msr, value);
+		break;
+	case VPMU_DONE:
+		service(vcpu);
+		stale_end(vcpu, site);
+		break;
+	}
+}
+
+static bool is_pmu_leaf(const struct vcpu *vcpu, uint32_t leaf)
+{
+	uint32_t leaves[32];
+	unsigned int count = vpmu_cpuid_leaves(&vcpu->pmu, leaves, G_N_ELEMENTS(leaves));
+
+	for (unsigned int i = 0; i < MIN(count, G_N_ELEMENTS(leaves)); i++)
+		if (leaves[i] == leaf)
+			return true;
+	return false;
+}
+
+static void serve_cpuid(struct vcpu *vcpu, const struct site *site)
+{
+	uint32_t leaf = (uint32_t)reg_read(GUEST_AX);
+
+	if (!is_pmu_leaf(vcpu, leaf))
+		return;
+	fixup_behind(vcpu, site,
+		     (struct fixup){ .kind = FIXUP_CPUID,
+				     .leaf = leaf,
+				     .subleaf = (uint32_t)reg_read(GUEST_CX) });
+}
+
+static _Atomic uint64_t *statistic_of(enum insn_kind kind)
+{
+	switch (kind) {
+	case INSN_RDMSR:
+		return &statistics.rdmsr;
+	case INSN_WRMSR:
+		return &statistics.wrmsr;
+	case INSN_RDPMC:
+		return &statistics.rdpmc;
+	case INSN_CPUID:
+		return &statistics.cpuid;
+	case INSN_OTHER:
+		break;
+	}
+	return NULL;
+}
+
+void serve(unsigned int vcpu_index, void *userdata)
+{
+	const struct site *site = userdata;
+	struct vcpu *vcpu = vcpu_get(vcpu_index);
+
+	fixup_apply(vcpu);
+	++*statistic_of(site->kind);
+	rdpmc_settle(vcpu);
+	lapic_settle(vcpu);
+	vcpu->totals.at = site;
+	vcpu->totals.at_retired = site->kind == INSN_WRMSR;
+	vcpu->last_use = g_get_monotonic_time();
+	switch (site->kind) {
+	case INSN_RDMSR:
+		serve_rdmsr(vcpu, site);
+		break;
+	case INSN_WRMSR:
+		serve_wrmsr(vcpu, site);
+		break;
+	case INSN_RDPMC:
+		rdpmc_serve(vcpu, site);
+		break;
+	case INSN_CPUID:
+		serve_cpuid(vcpu, site);
+		break;
+	case INSN_OTHER:
+		break;
+	}
+	vcpu->totals.at = NULL;
+}
+
+void serve_hook(unsigned int vcpu_index, void *unused)
+{
+	struct vcpu *vcpu = vcpu_get(vcpu_index);
+
+	(void)unused;
+	stale_wait(vcpu);
+	rdpmc_undo(vcpu);
+	fixup_apply(vcpu);
+	fixup_update_hook(vcpu);
+}
+
+void serve_finish(unsigned int vcpu_index, void *unused)
+{
+	(void)unused;
+	fixup_apply(vcpu_get(vcpu_index));
+}

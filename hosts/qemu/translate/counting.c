@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See counting.h.
+ */
+#include "counting.h"
+#include "block.h"
+#include "count/installed.h"
+#include "count/rerun.h"
+#include "count/source.h"
+#include "service.h"
+#include "vcpu.h"
+
+static bool expects_cuts;
+
+void counting_expect_cuts(void)
+{
+	expects_cuts = true;
+}
+
+uint64_t counting_entries(enum level level)
+{
+	uint64_t mask = 0;
+
+	for (unsigned int class = 0; class < CLASS_INTERRUPT; class ++)
+		mask |= entry_bit(entry_of(class, level)) | entry_bit(entry_of(class, LEVEL_ANY));
+	return mask & installed_entries();
+}
+
+bool counting_needs_facts(uint64_t entries)
+{
+	return entries >> LEVEL_COUNT != 0; /* any class but CLASS_INSTRUCTION, the first */
+}
+
+/* Code in a device has no place in memory: one that is its own, then. */
+static const char *code_of(const struct translation *t)
+{
+	const char *code = qemu_plugin_insn_haddr(qemu_plugin_tb_get_insn(t->tb, 0));
+
+	return code ? code : (const char *)(uintptr_t)t->vaddr;
+}
+
+static struct block_insn describe_insn(const struct translation *t, size_t index)
+{
+	struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(t->tb, index);
+
+	return (struct block_insn){
+		.offset = (uint16_t)(qemu_plugin_insn_vaddr(insn) - t->vaddr),
+		.classes = (uint8_t)translation_classes(t, index),
+		.length = (uint8_t)qemu_plugin_insn_size(insn),
+	};
+}
+
+static struct block *describe(struct translation *t)
+{
+	struct block *block = block_new(t->count);
+
+	*block = (struct block){ .vaddr = t->vaddr,
+				 .code = code_of(t),
+				 .level = t->level,
+				 .comes_back = expects_cuts && translation_comes_back(t),
+				 .repeats = translation_repeats(t, t->count - 1),
+				 .count = (uint16_t)t->count };
+	for (size_t i = 0; i < t->count; i++)
+		block->insn[i] = describe_insn(t, i);
+	return block;
+}
+
+/* A REP alone: it may be one that has been counted already. */
+static bool may_be_repeated(const struct translation *t, const struct block *block)
+{
+	return t->count == 1 && block->repeats;
+}
+
+static void check_repeated(struct translation *t, struct block *block)
+{
+	qemu_plugin_register_vcpu_tb_exec_cond_cb(
+		t->tb, rerun_repeated, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_COND_NE,
+		score_field(offsetof(struct score, block)), (uint64_t)(uintptr_t)block, block);
+}
+
+/* Could this block be one that QEMU runs again for its memory access? See rerun.c. */
+static bool may_be_rerun(struct translation *t)
+{
+	const unsigned int memory = 1u << CLASS_LOAD | 1u << CLASS_STORE;
+
+	if (t->count != 1)
+		return false;
+	translation_decode(t);
+	return (t->facts[0].classes & memory) && !t->facts[0].repeats &&
+	       !(t->facts[0].classes >> CLASS_BRANCH & 1);
+}
+
+static void mark_end(struct translation *t)
+{
+	const qemu_plugin_u64 ended = score_field(offsetof(struct score, ended));
+
+	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(t->tb, QEMU_PLUGIN_INLINE_STORE_U64,
+							  ended, 0);
+	qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(
+		qemu_plugin_tb_get_insn(t->tb, t->count - 1), QEMU_PLUGIN_INLINE_STORE_U64, ended,
+		1);
+}
+
+static void mark_start(struct translation *t, struct block *block)
+{
+	size_t field = offsetof(struct score, block);
+
+	if (may_be_rerun(t)) {
+		field = offsetof(struct score, alone);
+		qemu_plugin_register_vcpu_tb_exec_cond_cb(t->tb, rerun_lone, QEMU_PLUGIN_CB_NO_REGS,
+							  QEMU_PLUGIN_COND_NE, score_field(field),
+							  0, block);
+		qemu_plugin_register_vcpu_mem_cb(qemu_plugin_tb_get_insn(t->tb, 0), rerun_accessed,
+						 QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, block);
+	}
+	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(t->tb, QEMU_PLUGIN_INLINE_STORE_U64,
+							  score_field(field),
+							  (uint64_t)(uintptr_t)block);
+	if (block->comes_back)
+		mark_end(t);
+}
+
+static qemu_plugin_u64 score_entry(unsigned int entry)
+{
+	return score_field(offsetof(struct score, raw) + entry * sizeof(uint64_t));
+}
+
+static void add_count(struct translation *t, struct block *block, unsigned int entry, uint64_t n)
+{
+	block->entries |= entry_bit(entry);
+	if (may_be_repeated(t, block))
+		return; /* rerun_repeated() adds */
+	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(t->tb, QEMU_PLUGIN_INLINE_ADD_U64,
+							  score_entry(entry), n);
+}
+
+/* Branches without those that are added to the entry of conditional ones. */
+static unsigned int added(const struct translation *t, unsigned int class, enum level level)
+{
+	unsigned int n = translation_occurrences(t, class);
+
+	if (installed_folded() >> entry_of(class, level) & 1)
+		n -= translation_occurrences(t, CLASS_CONDITIONAL);
+	return n;
+}
+
+static void add_counts(struct translation *t, struct block *block, uint64_t entries)
+{
+	const enum level levels[] = { t->level, LEVEL_ANY };
+
+	for (unsigned int class = 0; class < CLASS_INTERRUPT; class ++)
+		for (unsigned int i = 0; i < 2; i++) {
+			unsigned int entry = entry_of(class, levels[i]);
+			unsigned int n = added(t, class, levels[i]);
+
+			if (n && entries >> entry & 1)
+				add_count(t, block, entry, n);
+		}
+}
+
+static void alarm_reached(unsigned int vcpu_index, void *entry)
+{
+	struct vcpu *vcpu = vcpu_get(vcpu_index);
+
+	source_alarm_reached(vcpu, (unsigned int)(uintptr_t)entry);
+	service(vcpu);
+}
+
+static void add_alarm(struct translation *t, unsigned int entry)
+{
+	qemu_plugin_register_vcpu_tb_exec_cond_cb(t->tb, alarm_reached, QEMU_PLUGIN_CB_NO_REGS,
+						  QEMU_PLUGIN_COND_GE, score_entry(entry),
+						  THRESHOLD, (void *)(uintptr_t)entry);
+}
+
+static void add_alarms(struct translation *t, uint64_t entries)
+{
+	uint64_t looked_at = installed_looked_at(LOOK_BLOCK);
+
+	if (!translation_goes_on(t))
+		looked_at |= installed_looked_at(LOOK_LOOP);
+	for (entries &= looked_at; entries; entries &= entries - 1)
+		add_alarm(t, (unsigned int)__builtin_ctzll(entries));
+}
+
+/* All additions come before the first alarm, which looks at all totals. */
+void counting_add(struct translation *t, uint64_t entries)
+{
+	struct block *block = describe(t);
+
+	if (may_be_repeated(t, block))
+		check_repeated(t, block);
+	mark_start(t, block);
+	add_counts(t, block, entries);
+	add_alarms(t, block->entries);
+}

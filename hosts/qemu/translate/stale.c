@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See stale.h.
+ */
+#include "stale.h"
+#include "guest/registers.h"
+#include "plugin.h"
+#include "serve/fixup.h"
+#include "serve/site.h"
+#include "vcpu.h"
+
+#define WAIT_US 1000
+
+void stale_translations(struct vcpu *vcpu)
+{
+	if (!plugin_retranslate() && vcpu->stale == STALE_NOT)
+		vcpu->stale = STALE_LATE;
+}
+
+void stale_begin(struct vcpu *vcpu)
+{
+	vcpu->stale = STALE_NOT;
+}
+
+/*
+ * Blocks do not count what this WRMSR has asked for before they are translated anew,
+ * which another vCPU has asked for. WRMSR ends its block: what follows waits.
+ */
+void stale_end(struct vcpu *vcpu, const struct site *wrmsr)
+{
+	if (vcpu->stale == STALE_NOT)
+		return;
+	vcpu->stale = STALE_AWAITED;
+	fixup_hook_behind(vcpu, wrmsr);
+}
+
+/*
+ * All vCPUs stand still for a new translation, and QEMU says nothing when the moment
+ * has come: who waits has to leave its block again and again.
+ */
+void stale_wait(struct vcpu *vcpu)
+{
+	if (vcpu->stale != STALE_AWAITED)
+		return;
+	if (plugin_is_retranslating()) {
+		g_usleep(WAIT_US);
+		qemu_plugin_set_pc(reg_read(GUEST_IP));
+	}
+	vcpu->stale = STALE_NOT;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See translation.h.
+ */
+#include "translation.h"
+#include "guest/registers.h"
+#include "guest/x86.h"
+
+#define INSN_MAX 15
+
+struct translation translation_begin(struct qemu_plugin_tb *tb)
+{
+	return (struct translation){ .tb = tb,
+				     .count = qemu_plugin_tb_n_insns(tb),
+				     .vaddr = qemu_plugin_tb_vaddr(tb),
+				     .level = level_now() };
+}
+
+void translation_end(struct translation *t)
+{
+	g_free(t->facts);
+	t->facts = NULL;
+}
+
+/* The length of what is copied. */
+static size_t bytes_of(const struct translation *t, size_t index, uint8_t bytes[INSN_MAX])
+{
+	return qemu_plugin_insn_data(qemu_plugin_tb_get_insn(t->tb, index), bytes, INSN_MAX);
+}
+
+static bool decode_as(struct translation *t, enum code_size size)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		uint8_t bytes[INSN_MAX];
+		size_t length = bytes_of(t, i, bytes);
+
+		if (!decode_facts(bytes, length, size, &t->facts[i]))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * CS.L and CS.D cannot be read: the code size is the likeliest one at which
+ * all lengths agree with QEMU's. Where none does (an instruction that Zydis
+ * does not know), each counts as an instruction that may use flags.
+ */
+void translation_decode(struct translation *t)
+{
+	static const enum code_size long_mode[] = { CODE_64, CODE_32, CODE_16 };
+	static const enum code_size legacy[] = { CODE_32, CODE_16, CODE_16 };
+	static const enum code_size real[] = { CODE_16, CODE_32, CODE_32 };
+	const enum code_size *sizes = legacy;
+
+	if (t->facts)
+		return;
+	t->facts = g_new(struct insn_facts, t->count);
+	if (reg_read(GUEST_EFER) & EFER_LMA)
+		sizes = long_mode;
+	else if (!(reg_read(GUEST_CR0) & CR0_PE))
+		sizes = real;
+	for (unsigned int i = 0; i < 3; i++)
+		if (decode_as(t, sizes[i]))
+			return;
+	for (size_t i = 0; i < t->count; i++)
+		t->facts[i] = (struct insn_facts){ .classes = 1u << CLASS_INSTRUCTION,
+						   .uses_flags = true };
+}
+
+unsigned int translation_classes(const struct translation *t, size_t index)
+{
+	return t->facts ? t->facts[index].classes : 1u << CLASS_INSTRUCTION;
+}
+
+unsigned int translation_occurrences(const struct translation *t, unsigned int class)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < t->count; i++)
+		n += translation_classes(t, i) >> class & 1;
+	return n;
+}
+
+bool translation_is_clean_before(struct translation *t, size_t index)
+{
+	if (index == 0)
+		return true;
+	translation_decode(t);
+	for (size_t i = 0; i < index; i++)
+		if (t->facts[i].uses_flags)
+			return false;
+	return true;
+}
+
+enum insn_kind translation_kind(const struct translation *t, size_t index)
+{
+	uint8_t bytes[INSN_MAX];
+	size_t length = bytes_of(t, index, bytes);
+
+	return decode_kind(bytes, length);
+}
+
+bool translation_repeats(const struct translation *t, size_t index)
+{
+	uint8_t bytes[INSN_MAX];
+	size_t length = bytes_of(t, index, bytes);
+
+	return decode_repeats(bytes, length);
+}
+
+/* Of a direct branch at the block's end: from its own address. False: there is none. */
+static bool last_target(const struct translation *t, int64_t *offset, size_t *length)
+{
+	uint8_t bytes[INSN_MAX];
+
+	*length = bytes_of(t, t->count - 1, bytes);
+	return decode_target(bytes, *length, offset);
+}
+
+bool translation_comes_back(struct translation *t)
+{
+	struct qemu_plugin_insn *last = qemu_plugin_tb_get_insn(t->tb, t->count - 1);
+	uint64_t at = qemu_plugin_insn_vaddr(last) - t->vaddr;
+	int64_t offset;
+	size_t length;
+
+	if (last_target(t, &offset, &length))
+		return (int64_t)at + offset >= 0 && offset <= 0;
+	translation_decode(t);
+	return t->facts[t->count - 1].classes >> CLASS_BRANCH & 1;
+}
+
+bool translation_goes_on(const struct translation *t)
+{
+	int64_t offset;
+	size_t length;
+
+	return last_target(t, &offset, &length) && offset >= (int64_t)length;
+}

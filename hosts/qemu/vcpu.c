@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See vcpu.h.
+ */
+#include "vcpu.h"
+#include "guest/registers.h"
+#include "models/models.h"
+#include "record.h"
+#include "serve/serve.h"
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct qemu_plugin_scoreboard *scoreboard;
+
+static struct vpmu_config config;
+static struct vcpu *_Atomic vcpus[VCPUS_MAX];
+static _Atomic unsigned int vcpus_end; /* behind the last; those that are plugged in leave gaps */
+static GMutex lock;                    /* also of what a new vCPU starts with */
+
+void vcpus_init(const struct vpmu_config *of_all)
+{
+	config = *of_all;
+	scoreboard = qemu_plugin_scoreboard_new(SCORE_SIZE);
+}
+
+void vcpus_lock(void)
+{
+	g_mutex_lock(&lock);
+}
+
+void vcpus_unlock(void)
+{
+	g_mutex_unlock(&lock);
+}
+
+struct score *vcpu_score(const struct vcpu *vcpu)
+{
+	return qemu_plugin_scoreboard_find(scoreboard, vcpu->index);
+}
+
+void vcpu_leave_block(struct vcpu *vcpu)
+{
+	vcpu_score(vcpu)->block = 0;
+	vcpu_score(vcpu)->alone = 0;
+}
+
+/*
+ * Where one thread runs all vCPUs (-icount, thread=single) QEMU's code for one vCPU adds to the
+ * scoreboard of the one that it was translated for, and others run it, too.
+ */
+static void need_own_thread(unsigned int index)
+{
+	static GThread *first;
+
+	if (index == 0)
+		first = g_thread_self();
+	if (index == 0 || g_thread_self() != first)
+		return;
+	fputs("vpmu plugin: QEMU runs several vCPUs in one thread (-icount, thread=single) and "
+	      "cannot keep their counts apart: use -smp 1\n",
+	      stderr);
+	_exit(EXIT_FAILURE);
+}
+
+/* One that is plugged in may come while others have stopped for a new translation. */
+static void add(struct vcpu *vcpu)
+{
+	vcpus_lock();
+	models_start_vcpu(vcpu);
+	vcpus[vcpu->index] = vcpu;
+	record(vcpu, TRACE_RESET, VPMU_DONE, 0, 0);
+	if (vcpus_end <= vcpu->index)
+		vcpus_end = vcpu->index + 1;
+	vcpus_unlock();
+}
+
+void vcpu_started(unsigned int index, void *unused)
+{
+	struct vcpu *vcpu;
+	enum vpmu_error error;
+
+	(void)unused;
+	g_assert(index < VCPUS_MAX);
+	if (vcpus[index])
+		return;
+	need_own_thread(index);
+	registers_init();
+	vcpu = g_new0(struct vcpu, 1);
+	vcpu->index = index;
+	lapic_reset(vcpu);
+	error = vpmu_init(&vcpu->pmu, &config, &source_ops, vcpu);
+	g_assert(error == VPMU_OK);
+	add(vcpu);
+}
+
+/* In the middle of a reset QEMU has no callbacks to tell of a new one. */
+struct vcpu *vcpu_get(unsigned int index)
+{
+	if (!vcpus[index])
+		vcpu_started(index, NULL);
+	return vcpus[index];
+}
+
+bool vcpus_exist(void)
+{
+	return vcpus[0] != NULL;
+}
+
+void vcpus_each(void (*function)(struct vcpu *vcpu))
+{
+	unsigned int end = vcpus_end;
+
+	for (unsigned int i = 0; i < end; i++)
+		if (vcpus[i])
+			function(vcpus[i]);
+}
+
+static void reset_one(struct vcpu *vcpu)
+{
+	vpmu_reset(&vcpu->pmu);
+	serve_reset(vcpu);
+	lapic_reset(vcpu);
+	models_reset(vcpu);
+	record(vcpu, TRACE_RESET, VPMU_DONE, 0, 0);
+}
+
+void vcpus_reset(void)
+{
+	vcpus_each(reset_one);
+}
+
+/* What it counted is given up, and one plugged in again finds RESET's state. */
+void vcpu_stopped(unsigned int index, void *unused)
+{
+	(void)unused;
+	if (vcpus[index])
+		reset_one(vcpus[index]);
+}
