@@ -93,8 +93,8 @@ static void on_either_processor(void *unused)
 	do_rdpmc(0);
 	do_rdpmc(RDPMC_FIXED);
 	do_rdpmc(0x3f);
+	do_rdmsr(MSR_MISC_ENABLE);
 	/* These are not the PMU's. */
-	(void)rdmsr(MSR_MISC_ENABLE);
 	(void)rdmsr(0x10);
 	(void)cpuid(0xa, 0);
 

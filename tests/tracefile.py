@@ -8,17 +8,20 @@ from collections import namedtuple
 
 KINDS = ["reset", "rdmsr", "wrmsr", "rdpmc", "pmi"]
 Record = namedtuple("Record", "kind fault vcpu time index value")
-Config = namedtuple("Config", "version general general_width fixed fixed_width full_width events")
+Config = namedtuple("Config", "version general general_width fixed fixed_width full_width nested "
+                              "events vendor event_registers debug_bits")
 
 
 def load(path):
     """The configuration and the records; ValueError if the file is damaged."""
     with open(path, "rb") as file:
         data = file.read()
-    if data[:8] != b"VPMUTRC\n" or data[8] != 1:
-        raise ValueError("no trace of version 1")
-    config = Config(*data[9:14], bool(data[14]), int.from_bytes(data[15:19], "little"))
-    at = 19
+    if data[:8] != b"VPMUTRC\n" or data[8] != 2:
+        raise ValueError("no trace of version 2")
+    config = Config(*data[9:14], bool(data[14] & 1), bool(data[14] & 2),
+                    int.from_bytes(data[15:19], "little"), data[19], data[20],
+                    int.from_bytes(data[21:29], "little"))
+    at = 29
 
     def varint():
         nonlocal at

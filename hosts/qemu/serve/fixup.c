@@ -4,6 +4,7 @@
  */
 #include "fixup.h"
 #include "guest/registers.h"
+#include "record.h"
 #include "site.h"
 #include "translate/hooks.h"
 #include "vcpu.h"
@@ -47,9 +48,12 @@ static void apply_cpuid(struct vcpu *vcpu)
 
 static void apply_shared(struct vcpu *vcpu)
 {
+	uint32_t msr = vcpu->fixup.leaf;
 	uint64_t value = reg_read_pair();
+	enum vpmu_answer answer = vpmu_rdmsr(&vcpu->pmu, msr, &value);
 
-	if (vpmu_rdmsr(&vcpu->pmu, vcpu->fixup.leaf, &value) == VPMU_DONE)
+	record(vcpu, TRACE_RDMSR, answer, msr, value);
+	if (answer == VPMU_DONE)
 		reg_write_pair(value);
 }
 
