@@ -64,6 +64,15 @@ static uint64_t wanted_alarm(const struct vpmu *pmu, unsigned int counter,
 #define BEARABLE_PART 1024
 
 /*
+ * x / (BEARABLE_PART + 1), or up to a millionth less, by shifts: 64-bit division is a
+ * function of the compiler's own library on 32-bit machines.
+ */
+static uint64_t bearable_steps(uint64_t x)
+{
+	return (x - x / BEARABLE_PART) / BEARABLE_PART;
+}
+
+/*
  * Has the alarm become too late? If not, how many more emulated instructions it
  * bears: each makes it later by one, and what is left less by one.
  */
@@ -77,7 +86,7 @@ static void mind_alarm(struct vpmu *pmu, unsigned int counter)
 	if (!pmu->vendor->interrupts(pmu, counter))
 		c->slow_path_at = vpmu_counter_mask(pmu, counter);
 	else if (c->alarm != VPMU_NO_ALARM && late <= left / BEARABLE_PART)
-		c->slow_path_at = c->value + (left - late * BEARABLE_PART) / (BEARABLE_PART + 1);
+		c->slow_path_at = c->value + bearable_steps(left - late * BEARABLE_PART);
 	else if (wanted != VPMU_NO_ALARM)
 		vpmu_touch(pmu, vpmu_bit(counter));
 }

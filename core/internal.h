@@ -107,10 +107,24 @@ static inline uint64_t vpmu_counter_mask(const struct vpmu *pmu, unsigned int co
 	       1;
 }
 
+/*
+ * The lowest bit of a set that is not empty. 32-bit machines look at halves: for the whole
+ * set their compilers call a function of the compiler's own library.
+ */
+static inline unsigned int vpmu_lowest(uint64_t set)
+{
+	uint32_t low = (uint32_t)set;
+
+	if (sizeof(size_t) >= sizeof(set))
+		return (unsigned int)__builtin_ctzll(set);
+	return low ? (unsigned int)__builtin_ctz(low)
+		   : 32 + (unsigned int)__builtin_ctz((uint32_t)(set >> 32));
+}
+
 /* Take the lowest counter out of a set that is not empty. */
 static inline unsigned int vpmu_take(uint64_t *counters)
 {
-	unsigned int counter = (unsigned int)__builtin_ctzll(*counters);
+	unsigned int counter = vpmu_lowest(*counters);
 
 	*counters &= *counters - 1;
 	return counter;

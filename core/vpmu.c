@@ -10,6 +10,11 @@ static const struct vpmu_vendor *const vendors[] = {
 	[VPMU_AMD] = &vpmu_amd,
 };
 
+/* Hosts have compiled these into their own code. */
+_Static_assert(offsetof(struct vpmu, look) == 0 && offsetof(struct vpmu, dirty) == 8 &&
+		       offsetof(struct vpmu, retired) == 16,
+	       "the fields that inline functions read stay where they are");
+
 #define VENDORS (sizeof(vendors) / sizeof(vendors[0]))
 
 void vpmu_reset(struct vpmu *pmu)
@@ -27,6 +32,21 @@ void vpmu_reset(struct vpmu *pmu)
 	pmu->vendor->reset(pmu);
 }
 
+static bool is_all_zero(const uint64_t *fields, size_t count)
+{
+	while (count && fields[count - 1] == 0)
+		count--;
+	return count == 0;
+}
+
+static enum vpmu_error check(const struct vpmu_vendor *vendor, const struct vpmu_config *config)
+{
+	size_t reserved = sizeof(config->reserved) / sizeof(config->reserved[0]);
+
+	return is_all_zero(config->reserved, reserved) ? vendor->check(config)
+						       : VPMU_ERROR_RESERVED;
+}
+
 enum vpmu_error vpmu_init(struct vpmu *pmu, const struct vpmu_config *config,
 			  const struct vpmu_source_ops *ops, void *source)
 {
@@ -38,7 +58,7 @@ enum vpmu_error vpmu_init(struct vpmu *pmu, const struct vpmu_config *config,
 	if (known)
 		pmu->config.vendor = config->vendor;
 	if (known && config->version != 0) {
-		error = ops ? pmu->vendor->check(config) : VPMU_ERROR_SOURCE;
+		error = ops ? check(pmu->vendor, config) : VPMU_ERROR_SOURCE;
 		if (error == VPMU_OK)
 			pmu->config = *config;
 	}
@@ -56,6 +76,8 @@ const char *vpmu_error_text(enum vpmu_vendor_id vendor, enum vpmu_error error)
 		return "the PMU's vendor is unknown";
 	case VPMU_ERROR_SOURCE:
 		return "the PMU is on, but nothing counts for it";
+	case VPMU_ERROR_RESERVED:
+		return "a reserved field is not 0";
 	case VPMU_ERROR_VERSION:
 	case VPMU_ERROR_GENERAL:
 	case VPMU_ERROR_FIXED:

@@ -1044,6 +1044,21 @@ static void unsupported(void **state)
 	refused_with((struct vpmu_perf_event_options){ .map = map_event }, EOPNOTSUPP);
 }
 
+static void reserved_options(void **state)
+{
+	struct vpmu_perf_event_options options = { .include_host = true };
+	struct vpmu pmu;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(options.reserved) / sizeof(options.reserved[0]); i++) {
+		options.reserved[i] = 1;
+		errno = 0;
+		assert_null(vpmu_perf_event_new(&pmu, &options));
+		assert_int_equal(errno, EINVAL);
+		options.reserved[i] = 0;
+	}
+}
+
 static void failed_signal(void **state)
 {
 	unsigned int files;
@@ -1855,7 +1870,7 @@ static void binds_and_unbinds(void **state)
 
 int main(void)
 {
-	enum { COUNT = 42 };
+	enum { COUNT = 43 };
 	static const struct {
 		const char *sentence;
 		CMUnitTestFunction test;
@@ -1897,6 +1912,7 @@ int main(void)
 		  binds_and_unbinds },
 		{ "an event that is not known, or not limited to the guest, is refused",
 		  unsupported },
+		{ "options are refused if a reserved field is not 0", reserved_options },
 		{ "a signal that the kernel does not know refuses the counter", failed_signal },
 		{ "without permission for a level the counter is refused", no_permission },
 		{ "without a file descriptor the counter is refused", no_more_files },

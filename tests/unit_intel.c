@@ -148,6 +148,18 @@ static void refuses_no_source(void **state)
 	assert_int_equal(vpmu_init(&pmu, &config, NULL, NULL), VPMU_OK);
 }
 
+static void refuses_reserved_fields(void **state)
+{
+	struct vpmu_config config = vpmu_config_intel(3, all_events(3));
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(config.reserved) / sizeof(config.reserved[0]); i++) {
+		config.reserved[i] = 1;
+		check_refused(&config, VPMU_ERROR_RESERVED);
+		config.reserved[i] = 0;
+	}
+}
+
 static void off_ignores_the_rest(void **state)
 {
 	struct vpmu_config config;
@@ -723,6 +735,8 @@ static const struct CMUnitTest tests[] = {
 	{ .name = "a width that is not 32 to 48 bits is refused", .test_func = refuses_widths },
 	{ .name = "unknown events, and fixed counters without their event, are refused",
 	  .test_func = refuses_events },
+	{ .name = "a configuration is refused if a reserved field is not 0",
+	  .test_func = refuses_reserved_fields },
 	{ .name = "a PMU that is on needs a source", .test_func = refuses_no_source },
 	{ .name = "a PMU that is off ignores the rest of its configuration",
 	  .test_func = off_ignores_the_rest },

@@ -64,6 +64,7 @@ struct vpmu_perf_event_options {
 	 * pass -1.
 	 */
 	int signal;
+	uint64_t reserved[8]; /* 0 */
 };
 
 /* The generic hardware events, by architectural event; raw events on a host of the same vendor. */
@@ -72,7 +73,8 @@ bool vpmu_perf_event_hardware(const struct vpmu_event *event, struct perf_event_
 /*
  * A source for the vCPU whose PMU is (or will be) *pmu, which only has to be
  * initialised when the source is used. On the vCPU's thread. NULL with errno
- * set if there is no memory. Pass it to vpmu_init() with vpmu_perf_event_ops.
+ * set if there is no memory (ENOMEM) or a reserved field is not 0 (EINVAL). Pass it to
+ * vpmu_init() with vpmu_perf_event_ops.
  */
 struct vpmu_perf_event *vpmu_perf_event_new(struct vpmu *pmu,
 					    const struct vpmu_perf_event_options *options);
@@ -123,6 +125,7 @@ struct vpmu_perf_event_state {
 	uint64_t renewed;      /* times that it was opened again on another CPU */
 	uint64_t uncounted_ns; /* per_cpu: time that ran between a move and vpmu_perf_event_enter();
 				  contention until then is among it */
+	uint64_t reserved[8];
 };
 
 /*

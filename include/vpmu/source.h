@@ -109,6 +109,7 @@ struct vpmu_source_ops {
 	 * is: one needless hint costs less than moving it each time.
 	 */
 	void (*alarm)(void *source, unsigned int counter, uint64_t at);
+	void (*reserved[4])(void); /* NULL */
 };
 
 #endif

@@ -62,6 +62,7 @@ struct vpmu_config {
 	 * that is neither among them nor the PMU's faults.
 	 */
 	uint64_t debug_bits;
+	uint64_t reserved[8]; /* 0 */
 };
 
 /* What became of a guest's access. */
@@ -82,6 +83,7 @@ enum vpmu_error {
 	VPMU_ERROR_EVENTS,    /* an unknown event, or a fixed counter whose event is not counted */
 	VPMU_ERROR_REGISTERS, /* event registers or debug bits that the vendor has not */
 	VPMU_ERROR_SOURCE,    /* the PMU is on, but there is no source */
+	VPMU_ERROR_RESERVED,  /* a reserved field is not 0 */
 	VPMU_ERRORS,          /* how many there are, VPMU_OK included */
 };
 
@@ -123,8 +125,13 @@ struct vpmu_vendor; /* one vendor's registers; core/ */
 
 /* One vCPU's PMU. The fields are the library's own; a host only reserves the space. */
 struct vpmu {
-	/* Each exit asks these, and what follows only if they are not 0. */
-	uint64_t look;  /* counters that a source has hinted at; only accessed atomically */
+	/*
+	 * Each exit asks these, and what follows only if they are not 0. Inline functions
+	 * read them: they stay where they are. What follows may move from version to
+	 * version of the library, the size stays.
+	 */
+	/* Counters that a source has hinted at; only accessed atomically. */
+	uint64_t look __attribute__((aligned(8)));
 	uint64_t dirty; /* counters that vpmu_service() has to compare */
 	/* Counters that count an instruction of this kind, as vpmu_service() last left them. */
 	uint64_t retired[VPMU_RETIRED_KINDS];
@@ -145,6 +152,7 @@ struct vpmu {
 	uint64_t event_select[VPMU_MAX_GENERAL];
 	struct vpmu_counter general[VPMU_MAX_GENERAL];
 	struct vpmu_counter fixed[VPMU_MAX_FIXED];
+	uint64_t spare[128]; /* room for what later versions add */
 };
 
 /*

@@ -508,11 +508,24 @@ int vpmu_perf_event_fd(const struct vpmu_perf_event *source, unsigned int counte
 	return source->slots[vpmu_slot(counter)].event.fd;
 }
 
+static bool are_valid(const struct vpmu_perf_event_options *options)
+{
+	for (size_t i = 0; i < sizeof(options->reserved) / sizeof(options->reserved[0]); i++)
+		if (options->reserved[i])
+			return false;
+	return true;
+}
+
 struct vpmu_perf_event *vpmu_perf_event_new(struct vpmu *pmu,
 					    const struct vpmu_perf_event_options *options)
 {
-	struct vpmu_perf_event *source = calloc(1, sizeof(*source));
+	struct vpmu_perf_event *source;
 
+	if (!are_valid(options)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	source = calloc(1, sizeof(*source));
 	if (!source)
 		return NULL;
 	source->pmu = pmu;
