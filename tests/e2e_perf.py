@@ -164,6 +164,20 @@ def check_files(folder):
           changed == "changed\n" and os.path.isfile(folder + "/new/file"), os.listdir(folder))
 
 
+def check_many(folder):
+    """More words, variables and groups than a list of any fixed length would have room for."""
+    words = [f"{i:0100d}" for i in range(9000)]
+    variables = {f"VPMU_MANY_{i}": str(i) for i in range(5000)}
+    groups = list(range(20000, 20300)) if os.geteuid() == 0 else os.getgroups()
+    script = 'echo $# ${9000}; env | grep -c ^VPMU_MANY_; id -G | wc -w'
+    done = perf("stat", "-o", "/dev/null", "-e", "dummy", "--", "sh", "-c", script, "sh", *words,
+                cwd=folder, env={**os.environ, **variables}, extra_groups=groups)
+    check("a command has all of its words, however many", done.stdout.startswith(
+        f"9000 {words[-1]}\n"), done.stdout, done.stderr)
+    check("and all variables and all of the user's groups", done.stdout.split()[2:]
+          == ["5000", str(len({*groups, os.getegid()}))], done.stdout[-100:], done.stderr)
+
+
 def check_record(folder):
     os.mkdir(folder + "/below")
     os.symlink("below", folder + "/other")
@@ -315,6 +329,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="vpmu-test-") as folder:
         check_off(folder)
         check_files(folder)
+        check_many(folder)
         check_record(folder)
         check_turns(folder, check_trace(folder))
     with tempfile.TemporaryDirectory(prefix="vpmu-test-") as folder:

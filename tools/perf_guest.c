@@ -13,10 +13,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
-#include <grp.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -116,13 +117,24 @@ static void put_number(FILE *job, const char *key, unsigned int value)
 
 static void put_identity(FILE *job)
 {
-	gid_t groups[64];
-	int count = getgroups(64, groups);
+	int count = getgroups(0, NULL);
+	gid_t *groups = g_new(gid_t, (size_t)count + 1);
 
 	put_number(job, "uid", getuid());
 	put_number(job, "gid", getgid());
+	count = getgroups(count, groups);
 	for (int i = 0; i < count; i++)
 		put_number(job, "group", groups[i]);
+	g_free(groups);
+}
+
+/* What the caller's kernel lets it start with that many words, the guest's has to. */
+static void put_stack_limit(FILE *job)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_STACK, &limit))
+		put(job, "stack", text("%ju", (uintmax_t)limit.rlim_cur));
 }
 
 static void put_stream(FILE *job, const char *key, int fd)
@@ -175,6 +187,9 @@ static void put_job(FILE *job, const struct perf_options *options, char *const *
 		fail("the working directory: %s", strerror(errno));
 	put(job, "cwd", cwd);
 	put_identity(job);
+	/* Addresses depend on it. */
+	if (!options->deterministic)
+		put_stack_limit(job);
 	put_stream(job, "stdin", STDIN_FILENO);
 	put_stream(job, "stdout", STDOUT_FILENO);
 	put(job, "arg", find_perf(release));

@@ -30,25 +30,27 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MAX_STRINGS 4096
-#define FIXED_SIZE  (1 << 20) /* of /dev/urandom, where that is a file */
+#define FIXED_SIZE (1 << 20) /* of /dev/urandom, where that is a file */
+
+/* Strings of the job; the vector ends with NULL. */
+struct list {
+	char **v;
+	size_t count;
+};
 
 struct job {
 	const char *cwd;
 	uid_t uid;
 	gid_t gid;
-	gid_t groups[64];
-	size_t group_count;
+	struct list groups; /* decimal */
+	struct list args;
+	struct list environment;
+	rlim_t stack;      /* its soft limit, by which the kernel limits arguments; 0: as it is */
 	const char *input; /* what stdin and stdout are: perf tells pipes from others */
 	const char *output;
-	bool fixed; /* the same random numbers each time */
-	bool all;   /* bring every new or changed file of cwd out */
-	char *argv[MAX_STRINGS + 1];
-	size_t argc;
-	char *envp[MAX_STRINGS + 1];
-	size_t envc;
-	const char *out[MAX_STRINGS]; /* files to bring out */
-	size_t outc;
+	bool fixed;      /* the same random numbers each time */
+	bool all;        /* bring every new or changed file of cwd out */
+	struct list out; /* files to bring out */
 };
 
 /* One of the job's streams on its way to the port. */
@@ -154,10 +156,16 @@ static char *read_file(const char *path, size_t *size)
 	return data;
 }
 
-static void append_string(char **list, size_t *count, char *text)
+/* There is room for a power of two, NULL included; it doubles when it is full. */
+static void append(struct list *list, char *text)
 {
-	if (*count < MAX_STRINGS)
-		list[(*count)++] = text;
+	if (!(list->count & (list->count + 1))) {
+		list->v = realloc(list->v, (2 * list->count + 2) * sizeof(*list->v));
+		if (!list->v)
+			give_up("no memory for the job in the guest");
+	}
+	list->v[list->count++] = text;
+	list->v[list->count] = NULL;
 }
 
 static void take_setting(const char *key, char *value)
@@ -168,8 +176,10 @@ static void take_setting(const char *key, char *value)
 		job.uid = (uid_t)strtoul(value, NULL, 10);
 	else if (!strcmp(key, "gid"))
 		job.gid = (gid_t)strtoul(value, NULL, 10);
-	else if (!strcmp(key, "group") && job.group_count < sizeof(job.groups) / sizeof(gid_t))
-		job.groups[job.group_count++] = (gid_t)strtoul(value, NULL, 10);
+	else if (!strcmp(key, "group"))
+		append(&job.groups, value);
+	else if (!strcmp(key, "stack"))
+		job.stack = strtoul(value, NULL, 10);
 	else if (!strcmp(key, "stdin"))
 		job.input = value;
 	else if (!strcmp(key, "stdout"))
@@ -179,11 +189,11 @@ static void take_setting(const char *key, char *value)
 	else if (!strcmp(key, "all"))
 		job.all = true;
 	else if (!strcmp(key, "arg"))
-		append_string(job.argv, &job.argc, value);
+		append(&job.args, value);
 	else if (!strcmp(key, "env"))
-		append_string(job.envp, &job.envc, value);
-	else if (!strcmp(key, "out") && job.outc < MAX_STRINGS)
-		job.out[job.outc++] = value;
+		append(&job.environment, value);
+	else if (!strcmp(key, "out"))
+		append(&job.out, value);
 }
 
 /* The job: strings "key=value", each ended by a NUL. */
@@ -329,6 +339,24 @@ static void enter_root(void)
 		give_up("%s: %s", job.cwd, strerror(errno));
 }
 
+static bool take_identity(void)
+{
+	gid_t *groups = calloc(job.groups.count + 1, sizeof(*groups));
+
+	if (!groups)
+		return false;
+	for (size_t i = 0; i < job.groups.count; i++)
+		groups[i] = (gid_t)strtoul(job.groups.v[i], NULL, 10);
+	return !setgroups(job.groups.count, groups) && !setgid(job.gid) && !setuid(job.uid);
+}
+
+static bool set_stack(void)
+{
+	struct rlimit limit = { .rlim_cur = job.stack, .rlim_max = RLIM_INFINITY };
+
+	return !job.stack || !setrlimit(RLIMIT_STACK, &limit);
+}
+
 __attribute__((noreturn)) static void run_job(const int in[2], const int out[2], const int err[2])
 {
 	sigset_t none;
@@ -341,10 +369,10 @@ __attribute__((noreturn)) static void run_job(const int in[2], const int out[2],
 	dup2(out[1], STDOUT_FILENO);
 	dup2(err[1], STDERR_FILENO);
 	enter_root();
-	if (setgroups(job.group_count, job.groups) || setgid(job.gid) || setuid(job.uid))
+	if (!set_stack() || !take_identity())
 		give_up("cannot take the user's identity in the guest: %s", strerror(errno));
-	execve(job.argv[0], job.argv, job.envp);
-	give_up("%s: %s", job.argv[0], strerror(errno));
+	execve(job.args.v[0], job.args.v, job.environment.v);
+	give_up("%s: %s", job.args.v[0], strerror(errno));
 }
 
 /* End as the job did. */
@@ -605,7 +633,7 @@ static void bring_out(void)
 {
 	char *from, *to;
 
-	if (!job.all && !job.outc)
+	if (!job.all && !job.out.count)
 		return;
 	mount_or_give_up("out", "/out", "9p", 0, "trans=virtio,version=9p2000.L,msize=262144");
 	if (job.all) {
@@ -614,10 +642,10 @@ static void bring_out(void)
 		copy_out(from, "/out/all");
 		free(from);
 	}
-	for (size_t i = 0; i < job.outc; i++) {
-		bool absolute = job.out[i][0] == '/';
+	for (size_t i = 0; i < job.out.count; i++) {
+		bool absolute = job.out.v[i][0] == '/';
 
-		if (asprintf(&from, "/scratch/upper%s/%s", absolute ? "" : job.cwd, job.out[i]) <
+		if (asprintf(&from, "/scratch/upper%s/%s", absolute ? "" : job.cwd, job.out.v[i]) <
 			    0 ||
 		    asprintf(&to, "/out/%zu", i) < 0)
 			give_up("no memory in the guest");
