@@ -211,10 +211,12 @@ static enum vpmu_answer write_status_set(struct vpmu *pmu, unsigned int i, uint6
 	return VPMU_DONE;
 }
 
-/* Bits 5 to 2, once of pins, ignore writes. */
+/* Bits 5 to 2, once of pins, ignore writes unless the host has given them another meaning. */
 static enum vpmu_answer write_debugctl(struct vpmu *pmu, unsigned int i, uint64_t value)
 {
-	return vpmu_row_write_debug_control(pmu, i, value & ~UINT64_C(0x3c));
+	uint64_t pins = UINT64_C(0x3c) & ~pmu->config.debug_bits;
+
+	return vpmu_row_write_debug_control(pmu, i, value & ~pins);
 }
 
 #define ALL VPMU_ALL_BITS
@@ -242,7 +244,7 @@ static const struct vpmu_msr_row rows[] = {
 	  .state = LEVEL_K7, .bits = ALL, .field = offsetof(struct vpmu, event_select),
 	  .write = write_evtsel },
 	{ VPMU_MSR_DEBUGCTL, 1, .level = LEVEL_V2, .hosts = true, .state = VPMU_STATE,
-	  .bits = VPMU_DEBUG_PMU, .field = offsetof(struct vpmu, debug_control),
+	  .bits = VPMU_DEBUG_PMU, .read = vpmu_row_read_debug_control,
 	  .write = write_debugctl },
 };
 

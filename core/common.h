@@ -87,6 +87,13 @@ static inline void vpmu_freeze(struct vpmu *pmu)
 	vpmu_set_status(pmu, status);
 }
 
+/* The host's value of a shared register, with these bits replaced. */
+static inline enum vpmu_answer vpmu_merge(uint64_t *value, uint64_t own, uint64_t bits)
+{
+	*value = (*value & ~bits) | own;
+	return VPMU_DONE;
+}
+
 /* Functions of rows. */
 
 static inline enum vpmu_answer vpmu_row_read_counter(struct vpmu *pmu, unsigned int counter,
@@ -123,6 +130,14 @@ static inline enum vpmu_answer vpmu_row_host_write_status(struct vpmu *pmu, unsi
 	vpmu_settle(pmu, vpmu_counters(pmu));
 	vpmu_set_status(pmu, value);
 	return VPMU_DONE;
+}
+
+/* The bits that the guest may set are the guest's, also those that are not the PMU's. */
+static inline enum vpmu_answer vpmu_row_read_debug_control(struct vpmu *pmu, unsigned int i,
+							   uint64_t *value)
+{
+	(void)i;
+	return vpmu_merge(value, pmu->debug_control, VPMU_DEBUG_PMU | pmu->config.debug_bits);
 }
 
 static inline enum vpmu_answer vpmu_row_write_debug_control(struct vpmu *pmu, unsigned int i,

@@ -351,13 +351,6 @@ static enum vpmu_answer read_inuse(struct vpmu *pmu, unsigned int i, uint64_t *v
 	return VPMU_DONE;
 }
 
-/* The host's value of a shared register, with the PMU's bits. */
-static enum vpmu_answer merge(uint64_t *value, uint64_t own, uint64_t bits)
-{
-	*value = (*value & ~bits) | own;
-	return VPMU_DONE;
-}
-
 static uint64_t capabilities(const struct vpmu *pmu)
 {
 	return pmu->config.full_width_writes ? CAPABILITIES_FW_WRITE : 0;
@@ -366,7 +359,7 @@ static uint64_t capabilities(const struct vpmu *pmu)
 static enum vpmu_answer read_capabilities(struct vpmu *pmu, unsigned int i, uint64_t *value)
 {
 	(void)i;
-	return merge(value, capabilities(pmu), CAPABILITIES_PMU);
+	return vpmu_merge(value, capabilities(pmu), CAPABILITIES_PMU);
 }
 
 /* The configuration says what they are. */
@@ -381,7 +374,7 @@ static enum vpmu_answer read_misc_enable(struct vpmu *pmu, unsigned int i, uint6
 	uint64_t available = pmu->config.version ? MISC_ENABLE_EMON : 0;
 
 	(void)i;
-	return merge(value, available | MISC_ENABLE_UNAVAILABLE, MISC_ENABLE_PMU);
+	return vpmu_merge(value, available | MISC_ENABLE_UNAVAILABLE, MISC_ENABLE_PMU);
 }
 
 /* EMON ignores writes. What is unavailable is read-only: a write of another value faults. */
@@ -411,7 +404,7 @@ static const struct vpmu_msr_row rows[] = {
 	{ VPMU_MSR_FIXED_CTR_CTRL, 1, .level = 2, .state = VPMU_STATE, .bits = ALL,
 	  .field = offsetof(struct vpmu, fixed_ctrl), .write = write_fixed_ctrl },
 	{ VPMU_MSR_DEBUGCTL, 1, .level = 2, .hosts = true, .state = VPMU_STATE,
-	  .bits = VPMU_DEBUG_PMU, .field = offsetof(struct vpmu, debug_control),
+	  .bits = VPMU_DEBUG_PMU, .read = vpmu_row_read_debug_control,
 	  .write = vpmu_row_write_debug_control },
 	{ VPMU_MSR_PERF_GLOBAL_STATUS_SET, 1, .level = 4, .bits = ALL, .read = vpmu_row_read_zero,
 	  .write = write_status_set },

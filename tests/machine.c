@@ -107,11 +107,59 @@ void start_machine(struct machine *m, const struct vpmu_config *config)
 	start_with(m, config, &source_ops);
 }
 
-void start_version(struct machine *m, unsigned int version)
+static struct vpmu_config intel_config(unsigned int version)
 {
 	struct vpmu_config config = vpmu_config_intel(version, all_events(version));
 
 	config.debug_bits = DEBUG_BITS;
+	return config;
+}
+
+static struct vpmu_config amd_config(unsigned int version, unsigned int counters)
+{
+	struct vpmu_config config = vpmu_config_amd(version, counters, AMD_EVENTS);
+
+	config.debug_bits = DEBUG_BITS;
+	return config;
+}
+
+struct vpmu_config usual_config(enum kind kind)
+{
+	switch (kind) {
+	case INTEL_1:
+		return intel_config(1);
+	case INTEL_2:
+		return intel_config(2);
+	case INTEL_3:
+		return intel_config(3);
+	case INTEL_4:
+		return intel_config(4);
+	case INTEL_5:
+		return intel_config(5);
+	case AMD_K7:
+		return amd_config(1, 4);
+	case AMD_CORE:
+		return amd_config(1, 6);
+	case AMD_V2:
+		return amd_config(2, 6);
+	case KINDS:
+		break;
+	}
+	fail_msg("there is no such kind of PMU");
+	return intel_config(0);
+}
+
+void start_version(struct machine *m, unsigned int version)
+{
+	struct vpmu_config config = intel_config(version);
+
+	start_machine(m, &config);
+}
+
+void start_amd(struct machine *m, unsigned int version, unsigned int counters)
+{
+	struct vpmu_config config = amd_config(version, counters);
+
 	start_machine(m, &config);
 }
 

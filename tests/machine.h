@@ -54,15 +54,33 @@ extern const struct vpmu_source_ops source_ops;
 /* The same source, which knows what its totals were when alarms went off. */
 extern const struct vpmu_source_ops knowing_source_ops;
 
-/* All architectural events that a version has. */
+/* All architectural events that an Intel version has; AMD's. */
 uint32_t all_events(unsigned int version);
+#define AMD_EVENTS 0x63
+
+/* Every kind of PMU that there is, with all events. */
+enum kind {
+	INTEL_1,
+	INTEL_2,
+	INTEL_3,
+	INTEL_4,
+	INTEL_5,
+	AMD_K7,
+	AMD_CORE,
+	AMD_V2,
+	KINDS,
+};
+struct vpmu_config usual_config(enum kind kind);
 
 void start_with(struct machine *m, const struct vpmu_config *config,
 		const struct vpmu_source_ops *ops);
 /* With source_ops. */
 void start_machine(struct machine *m, const struct vpmu_config *config);
-/* ... and with the usual configuration and all events. */
+/* ... and with the usual configuration of an Intel version and all events. */
 void start_version(struct machine *m, unsigned int version);
+
+/* AMD: version 1 with 4 (K7) or 6 counters (core extension), or version 2; all events. */
+void start_amd(struct machine *m, unsigned int version, unsigned int counters);
 
 /* With version 3, and general counter 0 counting from a value. */
 void start_counting(struct machine *m, uint64_t evtsel, uint64_t value);
