@@ -645,6 +645,59 @@ static void freeze_lbrs(void **state)
 	assert_int_equal(get(&m, PMC0), 5);
 }
 
+static void pmi_masks_lvtpc(void **state)
+{
+	static const struct {
+		unsigned int version;
+		uint64_t debugctl;
+		unsigned int asked;
+	} cases[] = { { 1, 0, VPMU_PMI | VPMU_MASK_LVTPC },
+		      { 2, FREEZE_PERFMON, VPMU_PMI | VPMU_MASK_LVTPC },
+		      { 3, FREEZE_LBRS, VPMU_PMI | VPMU_MASK_LVTPC | VPMU_FREEZE_LBR },
+		      { 4, 0, VPMU_PMI | VPMU_MASK_LVTPC },
+		      { 5, FREEZE_LBRS, VPMU_PMI | VPMU_MASK_LVTPC | VPMU_FREEZE_LBR } };
+	struct machine m;
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		start_version(&m, cases[i].version);
+		if (cases[i].debugctl)
+			set_now(&m, DEBUGCTL, cases[i].debugctl);
+		set_now(&m, PMC0, ~UINT64_C(0));
+		set_now(&m, PERFEVTSEL0, SAMPLED_BRANCHES);
+		happen(&m, 0, 1);
+		ring(&m);
+		assert_int_equal(vpmu_service(&m.pmu), cases[i].asked);
+		assert_int_equal(vpmu_service(&m.pmu), 0);
+	}
+}
+
+static void first_version(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	start_version(&m, 1);
+	set_now(&m, PERFEVTSEL0 + 1, SAMPLED_BRANCHES & ~(UINT64_C(1) << 22));
+	assert_int_equal(vpmu_active(&m.pmu), 0);
+	set_now(&m, PERFEVTSEL0 + 1, SAMPLED_BRANCHES);
+	assert_int_equal(vpmu_active(&m.pmu), 2);
+	set_now(&m, PMC0 + 1, 0xfffffff0);
+	happen(&m, 1, 15);
+	assert_int_equal(get(&m, PMC0 + 1), UINT64_C(0xffffffffff));
+	assert_int_equal(ring(&m), 0);
+	happen(&m, 1, 3);
+	assert_int_equal(ring(&m), 1);
+	assert_true(vpmu_service(&m.pmu) & VPMU_PMI);
+	assert_int_equal(get(&m, PMC0 + 1), 2);
+	/* There is no status that an overflow would have to be acknowledged in. */
+	assert_int_equal(vpmu_status(&m.pmu), 0);
+	set_now(&m, PMC0 + 1, 0xffffffff);
+	happen(&m, 1, 1);
+	ring(&m);
+	assert_true(vpmu_service(&m.pmu) & VPMU_PMI);
+}
+
 static void frozen_by_software(void **state)
 {
 	struct machine m;
@@ -1061,6 +1114,10 @@ static const struct CMUnitTest tests[] = {
 	{ .name = "without freeze on PMI the counters go on", .test_func = freeze_not_asked },
 	{ .name = "freeze LBRs on PMI sets LBR_FRZ, or clears DEBUGCTL.LBR before version 4",
 	  .test_func = freeze_lbrs },
+	{ .name = "a PMI asks the host to mask LVTPC, and to stop branch records that freeze",
+	  .test_func = pmi_masks_lvtpc },
+	{ .name = "in version 1 a counter needs EN alone, and its overflow is a PMI and no status",
+	  .test_func = first_version },
 	{ .name = "CTR_FRZ set by software stops the counters", .test_func = frozen_by_software },
 	{ .name = "STATUS_SET raises no PMI", .test_func = status_set_is_quiet },
 	{ .name = "a guest's access never binds, unbinds or moves an alarm",

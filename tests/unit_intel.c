@@ -11,8 +11,15 @@
 
 #include <cmocka.h>
 
-static const unsigned int versions[] = { 2, 3, 4, 5 };
+static const unsigned int versions[] = { 1, 2, 3, 4, 5 };
 #define VERSIONS (sizeof(versions) / sizeof(versions[0]))
+/* The first of them that has fixed counters, global control and DEBUGCTL. */
+#define FIRST_GLOBAL 1
+
+static bool has_global(unsigned int version)
+{
+	return version >= versions[FIRST_GLOBAL];
+}
 
 static uint64_t bit(unsigned int n)
 {
@@ -97,6 +104,10 @@ static void refuses_fixed(void **state)
 	(void)state;
 	config.fixed = 4;
 	check_refused(&config, VPMU_ERROR_FIXED);
+	config = vpmu_config_intel(1, all_events(1));
+	config.fixed = 1;
+	config.fixed_width = 40;
+	check_refused(&config, VPMU_ERROR_FIXED);
 	config = vpmu_config_intel(5, all_events(5));
 	config.fixed = 5;
 	check_refused(&config, VPMU_ERROR_FIXED);
@@ -126,6 +137,10 @@ static void refuses_events(void **state)
 
 	(void)state;
 	config.events = all_events(5);
+	check_refused(&config, VPMU_ERROR_EVENTS);
+	/* There is no counter that could count TSC cycles. */
+	config = vpmu_config_intel(1, all_events(1));
+	config.events = all_events(2);
 	check_refused(&config, VPMU_ERROR_EVENTS);
 	config = vpmu_config_intel(5, all_events(5));
 	config.events = 0x3ff;
@@ -181,18 +196,31 @@ static void usual_configurations(void **state)
 		struct vpmu_config config = vpmu_config_intel(versions[i], all_events(versions[i]));
 
 		assert_int_equal(config.version, versions[i]);
+		assert_int_equal(config.events, all_events(versions[i]));
+		if (!has_global(versions[i]))
+			continue;
 		assert_int_equal(config.general, versions[i] < 5 ? 4 : 8);
 		assert_int_equal(config.fixed, 3);
 		assert_int_equal(config.general_width, 48);
 		assert_int_equal(config.fixed_width, 48);
 		assert_true(config.full_width_writes);
-		assert_int_equal(config.events, all_events(versions[i]));
 	}
 	assert_int_equal(vpmu_config_intel(1, ~0u).events, 0x7f);
 	assert_int_equal(vpmu_config_intel(4, ~0u).events, 0x17f);
 	assert_int_equal(vpmu_config_intel(5, ~0u).events, 0x1ff);
 	assert_int_equal(vpmu_config_intel(0, 0xff).version, 0);
 	assert_int_not_equal(vpmu_config_intel(256 + 3, 0xff).version, 3);
+}
+
+static void usual_first_version(void **state)
+{
+	struct vpmu_config config = vpmu_config_intel(1, all_events(1));
+
+	(void)state;
+	assert_int_equal(config.general, 2);
+	assert_int_equal(config.general_width, 40);
+	assert_int_equal(config.fixed | config.fixed_width, 0);
+	assert_false(config.full_width_writes);
 }
 
 static void usual_fixed_counters(void **state)
@@ -216,13 +244,25 @@ static void check_reset_values(struct machine *m)
 	}
 	for (unsigned int i = 0; i < fixed; i++)
 		assert_int_equal(get(m, FIXED_CTR0 + i), 0);
+	assert_int_equal(vpmu_active(&m->pmu), 0);
+	if (!has_global(m->pmu.config.version))
+		return;
 	assert_int_equal(get(m, FIXED_CTR_CTRL), 0);
 	assert_int_equal(get(m, GLOBAL_STATUS), 0);
 	assert_int_equal(get(m, DEBUGCTL), 0);
 	assert_int_equal(get(m, GLOBAL_CTRL), low_bits(general));
 	if (m->pmu.config.version >= 4)
 		assert_int_equal(get(m, GLOBAL_INUSE), 0);
-	assert_int_equal(vpmu_active(&m->pmu), 0);
+}
+
+static void set_globals(struct machine *m)
+{
+	set(m, FIXED_CTR0, 5);
+	set(m, FIXED_CTR_CTRL, 0x333);
+	set(m, DEBUGCTL, 1);
+	set(m, GLOBAL_CTRL, bit(VPMU_FIXED));
+	if (m->pmu.config.version >= 4)
+		set(m, STATUS_SET, CTR_FRZ | 1);
 }
 
 static void reset_values(void **state)
@@ -237,12 +277,9 @@ static void reset_values(void **state)
 			set(&m, PERFEVTSEL0 + n, BRANCHES);
 			set(&m, PMC0 + n, 5);
 		}
-		set(&m, FIXED_CTR0, 5);
-		set(&m, FIXED_CTR_CTRL, 0x333);
-		set(&m, DEBUGCTL, 1);
-		set_now(&m, GLOBAL_CTRL, bit(VPMU_FIXED));
-		if (versions[i] >= 4)
-			set_now(&m, STATUS_SET, CTR_FRZ | 1);
+		if (has_global(versions[i]))
+			set_globals(&m);
+		assert_false(vpmu_service(&m.pmu));
 		vpmu_reset(&m.pmu);
 		check_reset_values(&m);
 	}
@@ -266,28 +303,47 @@ static void off_faults(void **state)
 	assert_int_equal(calls(&m), 0);
 }
 
-static void off_debugctl(void **state)
+static void hosts_debugctl(void **state)
 {
 	struct machine m;
 	uint64_t value = 0;
 
 	(void)state;
-	start_version(&m, 0);
-	assert_int_equal(vpmu_rdmsr(&m.pmu, DEBUGCTL, &value), VPMU_NOT_MINE);
-	assert_int_equal(vpmu_wrmsr(&m.pmu, DEBUGCTL, 0), VPMU_NOT_MINE);
+	for (unsigned int version = 0; version <= 1; version++) {
+		start_version(&m, version);
+		assert_int_equal(vpmu_rdmsr(&m.pmu, DEBUGCTL, &value), VPMU_NOT_MINE);
+		assert_int_equal(vpmu_wrmsr(&m.pmu, DEBUGCTL, 0), VPMU_NOT_MINE);
+	}
+}
+
+static void first_version_registers(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	start_version(&m, 1);
+	for (uint32_t msr = FIXED_CTR_CTRL; msr <= GLOBAL_INUSE; msr++) {
+		get_faults(&m, msr);
+		set_faults(&m, msr, 0);
+	}
+	for (uint32_t n = 0; n < 4; n++) {
+		get_faults(&m, FIXED_CTR0 + n);
+		set_faults(&m, FIXED_CTR0 + n, 0);
+	}
 }
 
 static void not_mine(void **state)
 {
-	static const uint32_t others[] = { 0x00,        0x10,       0xc0,      0xc9,  0x185, 0x18e,
-					   0x1a1,       0x1d8,      0x1da,     0x308, 0x30d, 0x344,
-					   0x346,       0x38c,      0x393,     0x3f1, 0x4c0, 0x4c9,
-					   0x600,       0xc0000080, 0xffffffff };
+	static const uint32_t others[] = {
+		0x00,  0x10,  0xc0,  0xc9,  0x185, 0x18e,      0x1a1,
+		0x1d8, 0x1da, 0x308, 0x30d, 0x344, 0x346,      0x38c,
+		0x393, 0x3f1, 0x4c0, 0x4c9, 0x600, 0xc0000080, 0xffffffff
+	};
 	struct machine m;
 	uint64_t value;
 
 	(void)state;
-	for (unsigned int version = 0; version <= 5; version += version ? 1 : 2) {
+	for (unsigned int version = 0; version <= 5; version++) {
 		start_version(&m, version);
 		for (unsigned int i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 			assert_int_equal(vpmu_rdmsr(&m.pmu, others[i], &value), VPMU_NOT_MINE);
@@ -314,7 +370,7 @@ static void fixed_ctrl_bits(void **state)
 	struct machine m;
 
 	(void)state;
-	for (unsigned int i = 0; i < VERSIONS; i++) {
+	for (unsigned int i = FIRST_GLOBAL; i < VERSIONS; i++) {
 		struct vpmu_config config = vpmu_config_intel(versions[i], all_events(versions[i]));
 
 		for (config.fixed = 0; config.fixed <= (versions[i] == 5 ? 4 : 3); config.fixed++) {
@@ -329,7 +385,7 @@ static void global_ctrl_bits(void **state)
 	struct machine m;
 
 	(void)state;
-	for (unsigned int i = 0; i < VERSIONS; i++) {
+	for (unsigned int i = FIRST_GLOBAL; i < VERSIONS; i++) {
 		struct vpmu_config config = vpmu_config_intel(versions[i], all_events(versions[i]));
 
 		for (config.general = 1; config.general <= 8; config.general++)
@@ -355,7 +411,7 @@ static void status_reset_bits(void **state)
 	struct machine m;
 
 	(void)state;
-	for (unsigned int i = 0; i < VERSIONS; i++) {
+	for (unsigned int i = FIRST_GLOBAL; i < VERSIONS; i++) {
 		start_version(&m, versions[i]);
 		check_writable(&m, STATUS_RESET, status_bits(versions[i]));
 		assert_int_equal(get(&m, STATUS_RESET), 0);
@@ -367,7 +423,7 @@ static void status_set_bits(void **state)
 	struct machine m;
 
 	(void)state;
-	for (unsigned int i = 0; i < VERSIONS; i++) {
+	for (unsigned int i = FIRST_GLOBAL; i < VERSIONS; i++) {
 		uint64_t settable = status_bits(versions[i]) & ~bit(63);
 
 		start_version(&m, versions[i]);
@@ -391,7 +447,7 @@ static void status_read_only(void **state)
 	struct machine m;
 
 	(void)state;
-	for (unsigned int i = 0; i < VERSIONS; i++) {
+	for (unsigned int i = FIRST_GLOBAL; i < VERSIONS; i++) {
 		start_version(&m, versions[i]);
 		set_faults(&m, GLOBAL_STATUS, 0);
 		set_faults(&m, GLOBAL_STATUS, 1);
@@ -403,7 +459,7 @@ static void inuse(void **state)
 	struct machine m;
 
 	(void)state;
-	for (unsigned int i = 0; i < VERSIONS; i++) {
+	for (unsigned int i = FIRST_GLOBAL; i < VERSIONS; i++) {
 		start_version(&m, versions[i]);
 		set_faults(&m, GLOBAL_INUSE, 0);
 		if (versions[i] < 4) {
@@ -431,6 +487,7 @@ static void capabilities(void **state)
 	for (unsigned int i = 0; i < VERSIONS; i++) {
 		struct vpmu_config config = vpmu_config_intel(versions[i], all_events(versions[i]));
 
+		config.full_width_writes = true;
 		start_machine(&m, &config);
 		assert_int_equal(get(&m, PERF_CAPABILITIES), bit(13));
 		set_faults(&m, PERF_CAPABILITIES, bit(13));
@@ -446,7 +503,7 @@ static void debugctl_bits(void **state)
 	struct machine m;
 
 	(void)state;
-	for (unsigned int i = 0; i < VERSIONS; i++) {
+	for (unsigned int i = FIRST_GLOBAL; i < VERSIONS; i++) {
 		start_version(&m, versions[i]);
 		check_kept(&m, DEBUGCTL, bit(0) | bit(1) | bit(11) | bit(12));
 	}
@@ -489,8 +546,12 @@ static void a_pmc_alias(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i < VERSIONS; i++) {
-		start_version(&m, versions[i]);
-		for (unsigned int n = 0; n < m.pmu.config.general; n++) {
+		struct vpmu_config config = vpmu_config_intel(versions[i], all_events(versions[i]));
+
+		config.full_width_writes = true;
+		config.general_width = 48;
+		start_machine(&m, &config);
+		for (unsigned int n = 0; n < config.general; n++) {
 			set(&m, A_PMC0 + n, UINT64_C(0x800000000000) | n);
 			assert_int_equal(get(&m, PMC0 + n), UINT64_C(0x800000000000) | n);
 			set(&m, PMC0 + n, 0x42);
@@ -536,7 +597,7 @@ static void absent_counters(void **state)
 	for (unsigned int i = 0; i < VERSIONS; i++) {
 		struct vpmu_config config = vpmu_config_intel(versions[i], all_events(versions[i]));
 
-		config.fixed = 2;
+		config.fixed = has_global(versions[i]) ? 2 : 0;
 		for (config.general = 1; config.general <= 8; config.general++) {
 			start_machine(&m, &config);
 			for (unsigned int n = config.general; n < 8; n++) {
@@ -548,7 +609,7 @@ static void absent_counters(void **state)
 				set_faults(&m, PERFEVTSEL0 + n, 0);
 			}
 		}
-		for (unsigned int n = 2; n < 4; n++) {
+		for (unsigned int n = config.fixed; n < 4; n++) {
 			get_faults(&m, FIXED_CTR0 + n);
 			set_faults(&m, FIXED_CTR0 + n, 0);
 		}
@@ -582,6 +643,10 @@ static void rdpmc_forms(void **state)
 	uint64_t value;
 
 	(void)state;
+	start_version(&m, 1);
+	set(&m, PMC0 + 1, 0x80000000);
+	assert_int_equal(vpmu_rdpmc(&m.pmu, 1, true, &value), VPMU_DONE);
+	assert_int_equal(value, UINT64_C(0xff80000000));
 	start_version(&m, 3);
 	for (unsigned int n = 0; n < 4; n++) {
 		set(&m, A_PMC0 + n, UINT64_C(0xffffffff0000) | n);
@@ -606,6 +671,9 @@ static void rdpmc_faults(void **state)
 	start_version(&m, 3);
 	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		check_rdpmc_faults(&m, bad[i], true);
+	start_version(&m, 1);
+	check_rdpmc_faults(&m, 2, true);
+	check_rdpmc_faults(&m, 0x40000000, true);
 	start_version(&m, 0);
 	check_rdpmc_faults(&m, 0, true);
 	check_rdpmc_faults(&m, 0x40000000, true);
@@ -674,7 +742,7 @@ static void cpuid_01(void **state)
 	struct machine m;
 
 	(void)state;
-	for (unsigned int version = 0; version <= 5; version += version ? 1 : 2) {
+	for (unsigned int version = 0; version <= 5; version++) {
 		uint32_t ones[4] = { ~0u, ~0u, ~0u, ~0u }, zeros[4] = { 0, 0, 0, 0 };
 
 		start_version(&m, version);
@@ -743,13 +811,18 @@ static const struct CMUnitTest tests[] = {
 	{ .name = "the usual configurations have 4 or 8 general counters and 3 fixed ones of 48 "
 		  "bits",
 	  .test_func = usual_configurations },
+	{ .name = "that of version 1 has 2 general counters of 40 bits and no fixed ones",
+	  .test_func = usual_first_version },
 	{ .name = "the usual fixed counters end before the first whose event is not counted",
 	  .test_func = usual_fixed_counters },
 	{ .name = "RESET clears all registers but GLOBAL_CTRL's general bits, which it sets",
 	  .test_func = reset_values },
 	{ .name = "with the PMU off every one of its registers raises #GP",
 	  .test_func = off_faults },
-	{ .name = "with the PMU off DEBUGCTL is the host's", .test_func = off_debugctl },
+	{ .name = "with the PMU off and in version 1 DEBUGCTL is the host's",
+	  .test_func = hosts_debugctl },
+	{ .name = "in version 1 fixed counters and global control raise #GP",
+	  .test_func = first_version_registers },
 	{ .name = "registers beside the PMU's are not the library's", .test_func = not_mine },
 	{ .name = "PERFEVTSEL keeps bits 31:0 but AnyThread, and raises #GP for the others",
 	  .test_func = evtsel_bits },
