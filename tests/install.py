@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What `meson install` brings: the headers, the libraries and what they export, and the
+command, which finds its parts. TAP on stdout."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from tap import check, finish
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+LIBRARIES = ("vpmu", "vpmu-perf-event")
+
+
+def run(*words, **options):
+    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=60, check=False, **options)
+
+
+def found(folder, name):
+    """The one file of this name below a folder; None if there is none, or more than one."""
+    paths = [os.path.join(at, name) for at, _, names in os.walk(folder) if name in names]
+    return paths[0] if len(paths) == 1 else None
+
+
+def declared(header):
+    """What a public header declares and does not define itself."""
+    with open(header, encoding="utf-8") as file:
+        text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
+    text = re.sub(r"^static inline.*?^}", "", text, flags=re.S | re.M)
+    functions = re.findall(r"^\w[\w *]*?\b(vpmu_\w+)\(", text, flags=re.M)
+    return set(functions + re.findall(r"^extern const .*?(\w+);", text, flags=re.M))
+
+
+def of_library(name):
+    """The names that the headers declare of a library."""
+    wanted = set()
+    for header in os.listdir("include/vpmu"):
+        if (header == "perf_event.h") == (name == "vpmu-perf-event"):
+            wanted |= declared("include/vpmu/" + header)
+    return wanted
+
+
+def exported(library):
+    words = [line.split() for line in run("nm", "-D", "--defined-only", library).stdout.splitlines()]
+    return {each[2].split("@")[0] for each in words if each[1] != "A"}
+
+
+def undefined(library):
+    """But for what the compiler's start files may have."""
+    words = [line.split() for line in run("nm", "-D", "--undefined-only", library).stdout.splitlines()]
+    return {each[1].split("@")[0] for each in words if each[0] != "w"}
+
+
+def headers(prefix):
+    folder = prefix + "/include/vpmu"
+    check("the installed headers are the public ones, no others",
+          sorted(os.listdir(folder)) == sorted(os.listdir("include/vpmu")), os.listdir(folder))
+
+
+def libraries(prefix):
+    for name in LIBRARIES:
+        shared = found(prefix, f"lib{name}.so")
+        if not shared:
+            check(f"lib{name}.so is installed", False)
+            continue
+        wanted = of_library(name)
+        check(f"lib{name}.so exports what its headers declare, and nothing else",
+              wanted and exported(shared) == wanted, exported(shared) ^ wanted)
+        said = run("readelf", "-d", shared).stdout
+        check(f"lib{name}.so is of ABI version 0", f"soname: [lib{name}.so.0]" in said, said)
+        check(f"lib{name}.a is beside it, with its objects in it",
+              wanted <= set(re.findall(r" [A-Z] (\w+)", run("nm", "-g", shared[:-2] + "a").stdout)))
+    shared = found(prefix, "libvpmu.so")
+    check("libvpmu.so needs nothing but mem*",
+          undefined(shared) <= {"memcpy", "memmove", "memset", "memcmp"}, undefined(shared))
+
+
+def packages(prefix):
+    folder = os.path.dirname(found(prefix, "vpmu.pc"))
+    environment = dict(os.environ, PKG_CONFIG_PATH=folder)
+    version = re.search(r"version: '(.*?)'", open("meson.build", encoding="utf-8").read()).group(1)
+    for name in LIBRARIES:
+        done = run("pkg-config", "--modversion", name, env=environment)
+        check(f"pkg-config knows {name} by the project's version", done.stdout.strip() == version,
+              done)
+    done = run("pkg-config", "--libs", "vpmu-perf-event", env=environment)
+    check("a host with perf events is linked with both libraries",
+          {"-lvpmu", "-lvpmu-perf-event"} <= set(done.stdout.split()), done)
+
+
+def command(prefix):
+    done = run(prefix + "/bin/vpmu", "--version")
+    check("the installed command runs", done.returncode == 0 and done.stdout.startswith("vpmu "),
+          done)
+    plugin = found(prefix, "libvpmu-qemu.so")
+    check("it finds its plugin", plugin and re.search(
+        rf"(?m)^ *plugin +{re.escape(plugin)}$", run(prefix + "/bin/vpmu", "info").stdout), plugin)
+    check("the traces that the benchmarks replay and the guest's first program are beside it",
+          plugin and {found(prefix, name) for name in ("one.trace", "vpmu-init")} == {
+              os.path.dirname(os.path.realpath(prefix + "/bin/vpmu")) + path
+              for path in ("/bench/traces/one.trace", "/tools/init/vpmu-init")})
+
+
+def main():
+    os.chdir(ROOT)
+    work = os.path.realpath(tempfile.mkdtemp(prefix="vpmu-install-"))
+    try:
+        done = run("meson", "install", "-C", "build", "--no-rebuild", "--destdir", work)
+        check("meson install succeeds", done.returncode == 0, done.stdout, done.stderr)
+        prefix = (found(work, "vpmu.h") or "").removesuffix("/include/vpmu/vpmu.h")
+        headers(prefix)
+        libraries(prefix)
+        packages(prefix)
+        command(prefix)
+    finally:
+        shutil.rmtree(work)
+    return finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
