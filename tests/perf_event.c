@@ -399,13 +399,13 @@ static const char *try_event(void)
 	int trouble, error;
 
 	map_event(NULL, &attr);
-	error = event_open(&opened, &attr, -1, 0, &trouble);
+	error = vpmu_pe_event_open(&opened, &attr, -1, 0, &trouble);
 	if (error)
 		return strerror(error);
 	if (guest_event != FAULTS)
 		happen(NULL, 1);
-	error = event_read(&opened, &count);
-	event_close(&opened);
+	error = vpmu_pe_event_read(&opened, &count);
+	vpmu_pe_event_close(&opened);
 	if (error)
 		return strerror(error);
 	return guest_event != FAULTS && count.value != 1 ? "it happens and is not counted" : NULL;
@@ -426,11 +426,11 @@ static void probe(void)
 		cannot_run = try_event();
 	}
 	map_event(NULL, &attr);
-	error = event_open(&opened, &attr, -1, SIGTRAP, &trouble);
+	error = vpmu_pe_event_open(&opened, &attr, -1, SIGTRAP, &trouble);
 	if (error)
 		cannot_trap = strerror(error);
 	else
-		event_close(&opened);
+		vpmu_pe_event_close(&opened);
 }
 
 /* Counter 0 counts faults and asks for a PMI after so many. */
@@ -1232,12 +1232,12 @@ static void record_kinds(void **state)
 		put_record(&event, PERF_RECORD_SAMPLE, 32, i, 7);
 		assert_true(event_has_records(&event));
 		put_record(&event, PERF_RECORD_THROTTLE, 32, 1, 2);
-		event_take_records(&event, &news);
+		vpmu_pe_event_take_records(&event, &news);
 		assert_true(news.throttled);
 		put_record(&event, PERF_RECORD_LOST, 24, 1, 3);
 		put_record(&event, PERF_RECORD_UNTHROTTLE, 32, 1, 2);
 		put_record(&event, PERF_RECORD_EXIT, 32, 1, 2);
-		event_take_records(&event, &news);
+		vpmu_pe_event_take_records(&event, &news);
 		assert_false(news.throttled);
 		assert_false(event_has_records(&event));
 		assert_int_equal(event.page->data_tail, event.page->data_head);

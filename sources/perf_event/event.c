@@ -70,8 +70,8 @@ static struct perf_event_mmap_page *fault_in(void *mapping)
 	return page;
 }
 
-int event_open(struct event *event, const struct perf_event_attr *attr, int cpu, int signal,
-	       int *trouble)
+int vpmu_pe_event_open(struct event *event, const struct perf_event_attr *attr, int cpu, int signal,
+		       int *trouble)
 {
 	struct perf_event_attr full = *attr;
 	void *page;
@@ -79,7 +79,7 @@ int event_open(struct event *event, const struct perf_event_attr *attr, int cpu,
 
 	full.size = sizeof(full);
 	full.disabled = 1;
-	full.sample_period = EVENT_SILENT;
+	full.sample_period = EVENT_IDLE_PERIOD;
 	full.sample_type = PERF_SAMPLE_READ;
 	full.read_format = PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING;
 	if (signal == SIGTRAP)
@@ -100,11 +100,11 @@ int event_open(struct event *event, const struct perf_event_attr *attr, int cpu,
 	if (!error && ioctl(event->fd, PERF_EVENT_IOC_ENABLE, 0) < 0)
 		error = errno;
 	if (error)
-		event_close(event);
+		vpmu_pe_event_close(event);
 	return error;
 }
 
-void event_close(struct event *event)
+void vpmu_pe_event_close(struct event *event)
 {
 	if (event->page)
 		munmap(event->page, mapping_size());
@@ -113,7 +113,7 @@ void event_close(struct event *event)
 	*event = event_none();
 }
 
-int event_read(const struct event *event, struct event_count *count)
+int vpmu_pe_event_read(const struct event *event, struct event_count *count)
 {
 	ssize_t size = read(event->fd, count, sizeof(*count));
 
@@ -131,7 +131,7 @@ static uint64_t rdpmc(uint32_t counter)
 	return (uint64_t)high << 32 | low;
 }
 
-bool event_has_user_reads(const struct event *event)
+bool vpmu_pe_event_has_user_reads(const struct event *event)
 {
 	return event->page && event->page->cap_user_rdpmc;
 }
@@ -142,7 +142,7 @@ static uint64_t rdpmc(uint32_t counter)
 	return 0;
 }
 
-bool event_has_user_reads(const struct event *event)
+bool vpmu_pe_event_has_user_reads(const struct event *event)
 {
 	(void)event;
 	return false;
@@ -154,12 +154,12 @@ static int64_t sign_extend(uint64_t value, unsigned int width)
 	return (int64_t)(value << (64 - width)) >> (64 - width);
 }
 
-bool event_read_user(const struct event *event, uint64_t *value)
+bool vpmu_pe_event_read_user(const struct event *event, uint64_t *value)
 {
 	const volatile struct perf_event_mmap_page *page = event->page;
 	uint32_t lock, index;
 
-	if (!event_has_user_reads(event))
+	if (!vpmu_pe_event_has_user_reads(event))
 		return false;
 	do {
 		lock = page->lock;
@@ -175,7 +175,7 @@ bool event_read_user(const struct event *event, uint64_t *value)
 	return true;
 }
 
-int event_set_period(const struct event *event, uint64_t period)
+int vpmu_pe_event_set_period(const struct event *event, uint64_t period)
 {
 	int error = 0;
 
@@ -228,7 +228,7 @@ static void take_record(const struct event *event, uint64_t at, uint32_t type,
 	}
 }
 
-void event_take_records(struct event *event, struct event_news *news)
+void vpmu_pe_event_take_records(struct event *event, struct event_news *news)
 {
 	struct perf_event_header header;
 	uint64_t head;

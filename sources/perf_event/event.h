@@ -14,11 +14,11 @@
  * A period that is as good as none, and what an event starts with: minutes, at
  * the pace of instructions. So an alarm further away needs no system call.
  */
-#define EVENT_SILENT (UINT64_C(1) << 40)
+#define EVENT_IDLE_PERIOD (UINT64_C(1) << 40)
 
 struct event {
 	int fd;                            /* -1: there is no event */
-	bool software;                     /* see event_set_period() */
+	bool software;                     /* see vpmu_pe_event_set_period() */
 	struct perf_event_mmap_page *page; /* and the records behind it; NULL: the kernel refused */
 	uint64_t tail;                     /* read by signal handlers, too */
 };
@@ -46,9 +46,9 @@ struct event_news {
  * Returns 0 or an errno value; *event is then as event_none(). *trouble: why it has
  * no page; 0 if it has one.
  */
-int event_open(struct event *event, const struct perf_event_attr *attr, int cpu, int signal,
-	       int *trouble);
-void event_close(struct event *event);
+int vpmu_pe_event_open(struct event *event, const struct perf_event_attr *attr, int cpu, int signal,
+		       int *trouble);
+void vpmu_pe_event_close(struct event *event);
 
 static inline struct event event_none(void)
 {
@@ -56,20 +56,20 @@ static inline struct event event_none(void)
 }
 
 /* By a system call. 0 or an errno value. */
-int event_read(const struct event *event, struct event_count *count);
-/* By RDPMC. False: not now, or never; event_read() then. */
-bool event_read_user(const struct event *event, uint64_t *value);
-/* May the kernel let event_read_user() succeed? */
-bool event_has_user_reads(const struct event *event);
+int vpmu_pe_event_read(const struct event *event, struct event_count *count);
+/* By RDPMC. False: not now, or never; vpmu_pe_event_read() then. */
+bool vpmu_pe_event_read_user(const struct event *event, uint64_t *value);
+/* May the kernel let vpmu_pe_event_read_user() succeed? */
+bool vpmu_pe_event_has_user_reads(const struct event *event);
 
 /*
  * Overflow after this many more, and again after each so many. No counts are
  * lost. Safe in a signal handler that does not interrupt it. 0 or an errno value.
  */
-int event_set_period(const struct event *event, uint64_t period);
+int vpmu_pe_event_set_period(const struct event *event, uint64_t period);
 
 /* Take in the records that have come since the last time, and add them to *news. */
-void event_take_records(struct event *event, struct event_news *news);
+void vpmu_pe_event_take_records(struct event *event, struct event_news *news);
 
 /*
  * How far the records have got, those that have been taken in included; of an event
