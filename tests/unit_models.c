@@ -405,11 +405,11 @@ static void random_accesses(void **state)
 	for (unsigned int i = 0; i < 50000; i++) {
 		enum cache_level first = random_below(2) ? CACHE_L1D : CACHE_L1I;
 		uint64_t address = random_below(random_below(2) ? 3000 : 60000);
-		bool latest = caches_is_latest(&caches, first, address);
+		bool latest = caches_is_most_recent(&caches, first, address);
 		enum cache_level found = caches_access(&caches, first, address);
 
 		assert_int_equal(found, oracle_access(plain, first, address / 32));
-		assert_true(caches_is_latest(&caches, first, address));
+		assert_true(caches_is_most_recent(&caches, first, address));
 		assert_true(!latest || found == first);
 	}
 }

@@ -30,7 +30,7 @@ static qemu_plugin_id_t plugin_id;
 static unsigned int pmu_version = 4;
 static const char *trace_path;
 
-static bool resetting; /* under vcpus_lock() */
+static bool retranslating; /* under vcpus_lock() */
 
 static void vcpu_idle(unsigned int index, void *unused)
 {
@@ -57,7 +57,7 @@ static void flushed(void *unused)
 {
 	(void)unused;
 	vcpus_each(branches_keep);
-	vcpus_each(rerun_keep);
+	vcpus_each(rerun_keep_rep);
 	block_forget_all();
 	hooks_flushed();
 }
@@ -88,7 +88,7 @@ static void reset_done(void *unused)
 {
 	flushed(unused);
 	vcpus_lock();
-	resetting = false;
+	retranslating = false;
 	installed_update();
 	vcpus_unlock();
 	register_callbacks();
@@ -99,8 +99,8 @@ bool plugin_retranslate(void)
 	bool start;
 
 	vcpus_lock();
-	start = !resetting;
-	resetting = true;
+	start = !retranslating;
+	retranslating = true;
 	vcpus_unlock();
 	if (start)
 		qemu_plugin_reset(plugin_id, reset_done, NULL);
@@ -112,7 +112,7 @@ bool plugin_is_retranslating(void)
 	bool is;
 
 	vcpus_lock();
-	is = resetting;
+	is = retranslating;
 	vcpus_unlock();
 	return is;
 }
@@ -222,7 +222,7 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 	vcpus_init(&config);
 	hooks_init();
 	if (may_be_icount())
-		counting_expect_cuts();
+		counting_under_icount();
 	register_callbacks();
 	return 0;
 }

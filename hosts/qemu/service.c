@@ -21,9 +21,9 @@ void service(struct vcpu *vcpu)
 
 void service_idle(struct vcpu *vcpu)
 {
-	installed_look_ahead(vcpu);
+	installed_update_checks(vcpu);
 	if (!installed_entries() || vpmu_active(&vcpu->pmu) ||
-	    g_get_monotonic_time() - vcpu->last_use < UNUSED_US)
+	    g_get_monotonic_time() - vcpu->last_access < UNUSED_US)
 		return;
 	vpmu_release_idle(&vcpu->pmu);
 	if (installed_entries() & ~installed_wanted()) {

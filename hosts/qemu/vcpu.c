@@ -43,7 +43,7 @@ struct score *vcpu_score(const struct vcpu *vcpu)
 void vcpu_leave_block(struct vcpu *vcpu)
 {
 	vcpu_score(vcpu)->block = 0;
-	vcpu_score(vcpu)->alone = 0;
+	vcpu_score(vcpu)->lone_block = 0;
 }
 
 /*

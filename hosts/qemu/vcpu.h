@@ -23,7 +23,7 @@
 struct vcpu {
 	struct vpmu pmu;
 	unsigned int index;
-	int64_t last_use; /* monotonic time of the last PMU access, in microseconds */
+	int64_t last_access; /* monotonic time of the last PMU access, in microseconds */
 	struct source source;
 	struct totals totals;
 	struct rerun rerun;

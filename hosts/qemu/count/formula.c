@@ -53,13 +53,13 @@ static bool masked_formula(const struct vpmu_event *event, struct formula *f)
 		return false;
 	if (event->cmask > 1) {
 		f->class = event->invert ? CLASS_INSTRUCTION : CLASS_NONE;
-		f->scaled = event->invert;
+		f->cycles = event->invert;
 		return true;
 	}
-	if (f->scaled) /* of cycles, each one qualifies */
+	if (f->cycles) /* of cycles, each one qualifies */
 		f->class = event->invert ? CLASS_NONE : f->class;
 	else
-		f->complement = event->invert;
+		f->inverted = event->invert;
 	return true;
 }
 
@@ -70,7 +70,7 @@ bool formula_of(const struct vpmu_event *event, struct formula *f)
 	if (!row || event_why_not(row, models_enabled()))
 		return false;
 	*f = (struct formula){ .class = row->class,
-			       .scaled = row->cycles,
+			       .cycles = row->cycles,
 			       .level = level_of(event) };
 	return masked_formula(event, f);
 }
@@ -81,14 +81,14 @@ uint64_t formula_entries(const struct formula *f)
 
 	if (f->class != CLASS_NONE)
 		entries |= entry_bit(entry_of(f->class, f->level));
-	if (f->complement)
+	if (f->inverted)
 		entries |= entry_bit(entry_of(CLASS_INSTRUCTION, f->level));
 	return entries;
 }
 
 unsigned int formula_leading_entry(const struct formula *f)
 {
-	return entry_of(f->complement ? CLASS_INSTRUCTION : f->class, f->level);
+	return entry_of(f->inverted ? CLASS_INSTRUCTION : f->class, f->level);
 }
 
 uint64_t formula_total(const struct vcpu *vcpu, const struct formula *f)
@@ -98,14 +98,14 @@ uint64_t formula_total(const struct vcpu *vcpu, const struct formula *f)
 	if (f->class == CLASS_NONE)
 		return 0;
 	total = totals_entry(vcpu, entry_of(f->class, f->level));
-	if (f->scaled)
+	if (f->cycles)
 		return cycles_of(total);
-	if (!f->complement)
+	if (!f->inverted)
 		return total;
 	return cycles_of(totals_entry(vcpu, entry_of(CLASS_INSTRUCTION, f->level))) - total;
 }
 
 uint64_t formula_distance(const struct formula *f, uint64_t growth)
 {
-	return f->scaled || f->complement ? instructions_for(growth) : growth;
+	return f->cycles || f->inverted ? instructions_for(growth) : growth;
 }

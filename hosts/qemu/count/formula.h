@@ -13,8 +13,8 @@ struct vcpu;
 
 struct formula {
 	enum event_class class; /* CLASS_NONE: it stays zero */
-	bool scaled;            /* times cpi */
-	bool complement;        /* cycles without the class's event */
+	bool cycles;            /* times cpi */
+	bool inverted;          /* cycles without the class's event */
 	enum level level;
 };
 

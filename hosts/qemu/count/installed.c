@@ -7,24 +7,23 @@
 #include "service.h"
 #include "vcpu.h"
 
-/* How many slots use an entry, over all vCPUs; and what blocks add to now. */
-static _Atomic unsigned int users[ENTRY_COUNT];
-static _Atomic int64_t left_at[ENTRY_COUNT]; /* when the last user left; 0: long ago */
+static _Atomic unsigned int users[ENTRY_COUNT];   /* slots of all vCPUs that use the entry */
+static _Atomic int64_t unused_since[ENTRY_COUNT]; /* when the last one ceased to; 0: long ago */
 static _Atomic uint64_t installed;
 static _Atomic uint64_t folded;
 
 /*
- * Looking at an entry's threshold costs a block as much as adding to it, and is done
- * where an alarm asks for it. Guests give every counter one: of a counter that only
- * counts it is the counter's whole width away, and nothing looks for it before it
- * is nearer. A watchdog's, seconds away, is looked for once in each turn of a loop.
+ * To check an entry costs a block as much as to add to it, so it is done only as often
+ * as an alarm needs. Guests ask for an interrupt of every counter: the alarm of one
+ * that only counts is the counter's whole width away, and is not checked before it is
+ * near. An alarm of a watchdog, seconds away, is checked once in each turn of a loop.
  */
-#define NEARER UINT64_C(0x80000000)
-#define NEAR   (UINT64_C(1) << 40)
+#define EACH_BLOCK_WITHIN UINT64_C(0x80000000)
+#define EACH_LOOP_WITHIN  (UINT64_C(1) << 40)
 
-/* Entries looked at in each block, or in each loop; and when they were last asked for. */
-static _Atomic uint64_t looked_at[LOOK_COUNT];
-static _Atomic int64_t asked_at[LOOK_COUNT][ENTRY_COUNT];
+/* What blocks check now; and when that was last asked for. */
+static _Atomic uint64_t checked[CHECK_COUNT];
+static _Atomic int64_t check_wanted_at[CHECK_COUNT][ENTRY_COUNT];
 
 void installed_use(uint64_t entries)
 {
@@ -38,7 +37,7 @@ void installed_unuse(uint64_t entries)
 		int entry = __builtin_ctzll(entries);
 
 		if (--users[entry] == 0)
-			left_at[entry] = g_get_monotonic_time();
+			unused_since[entry] = g_get_monotonic_time();
 	}
 }
 
@@ -57,9 +56,9 @@ uint64_t installed_entries(void)
 	return installed;
 }
 
-uint64_t installed_looked_at(enum look look)
+uint64_t installed_checked(enum check check)
 {
-	return looked_at[look];
+	return checked[check];
 }
 
 uint64_t installed_folded(void)
@@ -67,43 +66,43 @@ uint64_t installed_folded(void)
 	return folded;
 }
 
-static enum look look_wanted(const struct vcpu *vcpu, unsigned int entry)
+static enum check check_wanted(const struct vcpu *vcpu, unsigned int entry)
 {
-	uint64_t reached = vcpu_score(vcpu)->raw[entry] + totals_folded(vcpu, entry);
+	uint64_t reached = vcpu_score(vcpu)->biased[entry] + totals_folded(vcpu, entry);
 
-	if (reached < THRESHOLD - NEAR)
-		return LOOK_COUNT;
-	return reached < THRESHOLD - NEARER ? LOOK_LOOP : LOOK_BLOCK;
+	if (reached < THRESHOLD - EACH_LOOP_WITHIN)
+		return CHECK_NONE;
+	return reached < THRESHOLD - EACH_BLOCK_WITHIN ? CHECK_EACH_LOOP : CHECK_EACH_BLOCK;
 }
 
-static bool is_looked_at(unsigned int entry, enum look look)
+static bool is_checked(unsigned int entry, enum check check)
 {
-	if (look == LOOK_COUNT || looked_at[LOOK_BLOCK] >> entry & 1)
+	if (check == CHECK_NONE || checked[CHECK_EACH_BLOCK] >> entry & 1)
 		return true;
-	return look == LOOK_LOOP && (looked_at[LOOK_LOOP] >> entry & 1);
+	return check == CHECK_EACH_LOOP && (checked[CHECK_EACH_LOOP] >> entry & 1);
 }
 
-void installed_look_at(struct vcpu *vcpu, unsigned int entry)
+void installed_want_check(struct vcpu *vcpu, unsigned int entry)
 {
-	enum look look = look_wanted(vcpu, entry);
+	enum check check = check_wanted(vcpu, entry);
 
-	if (look != LOOK_COUNT)
-		asked_at[look][entry] = vcpu->last_use;
-	if (!is_looked_at(entry, look))
-		stale_translations(vcpu);
+	if (check != CHECK_NONE)
+		check_wanted_at[check][entry] = vcpu->last_access;
+	if (!is_checked(entry, check))
+		stale_request(vcpu);
 }
 
-void installed_look_ahead(struct vcpu *vcpu)
+void installed_update_checks(struct vcpu *vcpu)
 {
-	uint64_t entries = installed & ~(looked_at[LOOK_BLOCK] | looked_at[LOOK_LOOP]);
+	uint64_t entries = installed & ~(checked[CHECK_EACH_BLOCK] | checked[CHECK_EACH_LOOP]);
 
 	for (; entries; entries &= entries - 1)
-		installed_look_at(vcpu, (unsigned int)__builtin_ctzll(entries));
+		installed_want_check(vcpu, (unsigned int)__builtin_ctzll(entries));
 }
 
 /*
- * Guests with more events than counters take turns with them: what a counter
- * has left a short while ago is wanted again soon, and stays.
+ * A guest with more events than counters gives the counters to its events in turn. An
+ * event that has just lost its counter gets one again soon, so its entries stay.
  */
 static uint64_t recent_entries(const _Atomic int64_t *at)
 {
@@ -116,51 +115,51 @@ static uint64_t recent_entries(const _Atomic int64_t *at)
 	return entries;
 }
 
-static void note_looks(struct vcpu *vcpu)
+static void note_checks(struct vcpu *vcpu)
 {
 	for (unsigned int e = 0; e < ENTRY_COUNT; e++) {
-		enum look look = look_wanted(vcpu, e);
+		enum check check = check_wanted(vcpu, e);
 
-		if (look != LOOK_COUNT)
-			looked_at[look] |= entry_bit(e);
+		if (check != CHECK_NONE)
+			checked[check] |= entry_bit(e);
 	}
 }
 
 static uint64_t foldable(void)
 {
-	uint64_t looked = looked_at[LOOK_BLOCK] | looked_at[LOOK_LOOP];
+	uint64_t any = checked[CHECK_EACH_BLOCK] | checked[CHECK_EACH_LOOP];
 	uint64_t entries = 0;
 
 	for (enum level level = 0; level < LEVEL_COUNT; level++) {
 		unsigned int whole = entry_of(CLASS_BRANCH, level);
 
-		if ((installed & ~looked) >> whole & installed >> entry_folded_into(whole) & 1)
+		if ((installed & ~any) >> whole & installed >> entry_folded_part(whole) & 1)
 			entries |= entry_bit(whole);
 	}
 	return entries;
 }
 
-/* Totals stay what they are when what makes them changes. */
+/* Folding an entry, or unfolding it, does not change its total. */
 static void unfold(struct vcpu *vcpu)
 {
 	for (unsigned int e = 0; e < ENTRY_COUNT; e++)
-		vcpu_score(vcpu)->raw[e] += totals_folded(vcpu, e);
+		vcpu_score(vcpu)->biased[e] += totals_folded(vcpu, e);
 }
 
 static void fold(struct vcpu *vcpu)
 {
 	for (unsigned int e = 0; e < ENTRY_COUNT; e++)
-		vcpu_score(vcpu)->raw[e] -= totals_folded(vcpu, e);
+		vcpu_score(vcpu)->biased[e] -= totals_folded(vcpu, e);
 }
 
 void installed_update(void)
 {
 	uint64_t before = installed;
 
-	installed = installed_wanted() | recent_entries(left_at);
-	for (enum look look = 0; look < LOOK_COUNT; look++)
-		looked_at[look] = recent_entries(asked_at[look]);
-	vcpus_each(note_looks);
+	installed = installed_wanted() | recent_entries(unused_since);
+	for (enum check check = 0; check < CHECK_COUNT; check++)
+		checked[check] = recent_entries(check_wanted_at[check]);
+	vcpus_each(note_checks);
 	vcpus_each(unfold);
 	folded = foldable();
 	vcpus_each(fold);
@@ -170,5 +169,6 @@ void installed_update(void)
 void installed_forget_recent(void)
 {
 	for (unsigned int e = 0; e < ENTRY_COUNT; e++)
-		left_at[e] = asked_at[LOOK_BLOCK][e] = asked_at[LOOK_LOOP][e] = 0;
+		unused_since[e] = check_wanted_at[CHECK_EACH_BLOCK][e] =
+			check_wanted_at[CHECK_EACH_LOOP][e] = 0;
 }

@@ -40,27 +40,27 @@ void rerun_accessed(unsigned int vcpu_index, uint32_t info, uint64_t vaddr, void
 	struct score *score = vcpu_score(vcpu);
 	const struct block *lone = userdata;
 	const struct block *before = as_block(score->block);
-	bool counted = score->alone != 0;
+	bool counted = score->lone_block != 0;
 	unsigned int index;
 
 	(void)info;
 	(void)vaddr;
-	if (before && before != lone && !(before->comes_back && score->ended) &&
+	if (before && before != lone && !(before->jumps_inside && score->block_ended) &&
 	    find(before, lone->code, &index))
 		totals_correct(vcpu, before, counted ? index : index + 1);
 	score->block = counted || before == lone ? (uint64_t)(uintptr_t)lone : 0;
-	score->alone = 0;
+	score->lone_block = 0;
 }
 
 /*
  * A lone instruction starts and the one before it has not made its access: if
  * it is the same in another translation, that one was left at its access.
  */
-void rerun_lone(unsigned int vcpu_index, void *userdata)
+void rerun_lone_started(unsigned int vcpu_index, void *userdata)
 {
 	struct vcpu *vcpu = vcpu_get(vcpu_index);
 	const struct block *lone = userdata;
-	const struct block *before = as_block(vcpu_score(vcpu)->alone);
+	const struct block *before = as_block(vcpu_score(vcpu)->lone_block);
 
 	if (before != lone && before->code == lone->code)
 		totals_correct(vcpu, before, 0);
@@ -72,13 +72,14 @@ static const struct block_insn *last_of(const struct block *block)
 }
 
 /* A REP starts that the block before it was not. */
-void rerun_repeated(unsigned int vcpu_index, void *userdata)
+void rerun_rep_started(unsigned int vcpu_index, void *userdata)
 {
 	struct vcpu *vcpu = vcpu_get(vcpu_index);
 	const struct block *block = userdata;
 	const struct block *before = as_block(vcpu_score(vcpu)->block);
 
-	if (before && before->repeats && before->code + last_of(before)->offset == block->code)
+	if (before && before->ends_with_rep &&
+	    before->code + last_of(before)->offset == block->code)
 		return;
 	totals_add(vcpu, block);
 }
@@ -93,26 +94,26 @@ void rerun_interrupted(struct vcpu *vcpu, const struct block *block, enum level 
 }
 
 /* The translations go: a REP that may be under way is all that is needed of its block. */
-void rerun_keep(struct vcpu *vcpu)
+void rerun_keep_rep(struct vcpu *vcpu)
 {
 	struct score *score = vcpu_score(vcpu);
 	const struct block *block = as_block(score->block);
 	struct block_insn last;
 
-	if (block && block == vcpu->rerun.repeated)
+	if (block && block == vcpu->rerun.kept_rep)
 		return;
 	vcpu_leave_block(vcpu);
-	if (!block || !block->repeats)
+	if (!block || !block->ends_with_rep)
 		return;
 	last = *last_of(block);
-	if (!vcpu->rerun.repeated)
-		vcpu->rerun.repeated = g_malloc(sizeof(struct block) + sizeof(struct block_insn));
-	*vcpu->rerun.repeated = (struct block){ .vaddr = block->vaddr + last.offset,
+	if (!vcpu->rerun.kept_rep)
+		vcpu->rerun.kept_rep = g_malloc(sizeof(struct block) + sizeof(struct block_insn));
+	*vcpu->rerun.kept_rep = (struct block){ .vaddr = block->vaddr + last.offset,
 						.code = block->code + last.offset,
 						.entries = block->entries,
 						.level = block->level,
-						.repeats = true,
+						.ends_with_rep = true,
 						.count = 1 };
-	vcpu->rerun.repeated->insn[0] = (struct block_insn){ .classes = last.classes };
-	score->block = (uint64_t)(uintptr_t)vcpu->rerun.repeated;
+	vcpu->rerun.kept_rep->insn[0] = (struct block_insn){ .classes = last.classes };
+	score->block = (uint64_t)(uintptr_t)vcpu->rerun.kept_rep;
 }

@@ -12,21 +12,21 @@
 struct vcpu;
 
 struct rerun {
-	struct block *repeated; /* a REP whose translation is gone */
+	struct block *kept_rep; /* a copy of a REP whose translation is gone; NULL: none yet */
 };
 
 /* Callbacks: after each access of a lone instruction, ... */
 void rerun_accessed(unsigned int vcpu_index, uint32_t info, uint64_t vaddr, void *block);
 /* ... as one starts and the one before it has made no access, ... */
-void rerun_lone(unsigned int vcpu_index, void *block);
+void rerun_lone_started(unsigned int vcpu_index, void *block);
 /* ... as a REP starts that the block before it was not. */
-void rerun_repeated(unsigned int vcpu_index, void *block);
+void rerun_rep_started(unsigned int vcpu_index, void *block);
 
 /* An interrupt from this address, and level, has come after a block that ends with a REP. */
 void rerun_interrupted(struct vcpu *vcpu, const struct block *block, enum level level,
 		       uint64_t from);
 
 /* The translations go. */
-void rerun_keep(struct vcpu *vcpu);
+void rerun_keep_rep(struct vcpu *vcpu);
 
 #endif

@@ -33,13 +33,13 @@ static inline uint64_t entry_bit(unsigned int entry)
 #define THRESHOLD (UINT64_C(1) << 63)
 
 struct score {
-	uint64_t raw[ENTRY_COUNT]; /* total + bias of the entry */
-	uint64_t block;            /* struct block that started last; 0: none */
-	uint64_t alone;            /* the same, of one that may be a re-run (rerun.c) */
-	uint64_t ended;            /* has the block that started last ended? If it comes_back. */
-	uint64_t held;             /* something waits for the next hook */
-	uint64_t branch;           /* struct branch whose outcome is not known yet; 0: none */
-	uint64_t fetched;          /* the line of code fetched last (models/accesses.c) */
+	uint64_t biased[ENTRY_COUNT]; /* the entry's total, plus its bias (totals.h) */
+	uint64_t block;               /* struct block that started last; 0: none */
+	uint64_t lone_block;          /* the same, of one that may be a re-run (rerun.c) */
+	uint64_t block_ended;         /* whether block has ended; only if it jumps_inside */
+	uint64_t hook_pending;        /* the next hook has something to do */
+	uint64_t unresolved_branch;   /* struct branch whose outcome is not known yet; 0: none */
+	uint64_t fetched_line;        /* the line of code fetched last (models/accesses.c) */
 };
 
 /* With a power of two, code that several vCPUs run finds its vCPU's by a shift. */

@@ -20,9 +20,9 @@ static uint64_t slot_total(const struct vcpu *vcpu, struct slot *slot)
 	uint64_t total = formula_total(vcpu, &slot->formula);
 
 	/* A correction may have taken off what was reported already. */
-	if ((int64_t)(total - slot->high) > 0)
-		slot->high = total;
-	return slot->high;
+	if ((int64_t)(total - slot->last_total) > 0)
+		slot->last_total = total;
+	return slot->last_total;
 }
 
 /* Does this slot have an alarm that the entry's threshold stands for? */
@@ -54,7 +54,7 @@ static void set_threshold(struct vcpu *vcpu, unsigned int entry)
 	total = totals_entry(vcpu, entry);
 	nearest = nearest > THRESHOLD - total ? THRESHOLD : total + nearest;
 	totals_set_threshold(vcpu, entry, nearest);
-	installed_look_at(vcpu, entry);
+	installed_want_check(vcpu, entry);
 }
 
 static void report_uncounted(const struct vpmu_event *event)
@@ -75,11 +75,11 @@ static bool source_bind(void *source, unsigned int counter, const struct vpmu_ev
 		return false;
 	}
 	*slot = (struct slot){ .used = true, .formula = formula, .alarm = VPMU_NO_ALARM };
-	slot->high = formula_total(vcpu, &formula);
+	slot->last_total = formula_total(vcpu, &formula);
 	entries = formula_entries(&formula);
 	installed_use(entries);
 	if (entries & ~installed_entries())
-		stale_translations(vcpu);
+		stale_request(vcpu);
 	return true;
 }
 
@@ -137,7 +137,7 @@ void source_count(struct vcpu *vcpu, enum event_class class, enum level level)
 	for (unsigned int i = 0; i < 2; i++) {
 		if (!(installed_entries() & entry_bit(entries[i])))
 			continue;
-		if (++score->raw[entries[i]] >= THRESHOLD) {
+		if (++score->biased[entries[i]] >= THRESHOLD) {
 			source_alarm_reached(vcpu, entries[i]);
 			reached = true;
 		}

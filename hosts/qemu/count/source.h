@@ -14,7 +14,7 @@ struct vcpu;
 struct slot {
 	bool used;
 	struct formula formula;
-	uint64_t high; /* the total reported last: it never goes backwards */
+	uint64_t last_total; /* what was reported last: a total never goes backwards */
 	uint64_t alarm;
 };
 

@@ -8,25 +8,26 @@
 
 static uint64_t own_total(const struct vcpu *vcpu, unsigned int entry)
 {
-	return vcpu_score(vcpu)->raw[entry] - vcpu->totals.bias[entry];
+	return vcpu_score(vcpu)->biased[entry] - vcpu->totals.bias[entry];
 }
 
 uint64_t totals_folded(const struct vcpu *vcpu, unsigned int entry)
 {
-	return installed_folded() >> entry & 1 ? own_total(vcpu, entry_folded_into(entry)) : 0;
+	return installed_folded() >> entry & 1 ? own_total(vcpu, entry_folded_part(entry)) : 0;
 }
 
 /* What has been added with the block of the site being served and has not run. */
 static uint64_t added_ahead(const struct totals *totals, unsigned int entry)
 {
-	const struct site *site = totals->at;
+	const struct site *site = totals->site;
 	unsigned int class = entry / LEVEL_COUNT;
 	unsigned int level = entry % LEVEL_COUNT;
 
 	if (!site || !(installed_entries() >> entry & 1) ||
 	    (level != LEVEL_ANY && level != (unsigned int)site->level))
 		return 0;
-	return site->ahead[class] + (totals->at_retired ? 0u : site->self >> class & 1u);
+	return site->counted_ahead[class] +
+	       (totals->site_retired ? 0u : site->classes >> class & 1u);
 }
 
 uint64_t totals_entry(const struct vcpu *vcpu, unsigned int entry)
@@ -40,7 +41,7 @@ void totals_set_threshold(struct vcpu *vcpu, unsigned int entry, uint64_t total)
 	uint64_t own = own_total(vcpu, entry);
 
 	vcpu->totals.bias[entry] = THRESHOLD - total;
-	vcpu_score(vcpu)->raw[entry] = own + vcpu->totals.bias[entry];
+	vcpu_score(vcpu)->biased[entry] = own + vcpu->totals.bias[entry];
 }
 
 /* The entries that an instruction of the block adds to if it is of their class. */
@@ -61,7 +62,7 @@ static void adjust(struct vcpu *vcpu, const struct block *block, unsigned int fi
 			unsigned int entry = (unsigned int)__builtin_ctzll(entries);
 
 			if (block->insn[i].classes >> (entry / LEVEL_COUNT) & 1)
-				score->raw[entry] += n;
+				score->biased[entry] += n;
 		}
 }
 

@@ -13,9 +13,9 @@
 struct vcpu;
 
 struct totals {
-	uint64_t bias[ENTRY_COUNT];
-	const struct site *at; /* the site being served: totals are corrected to it */
-	bool at_retired;       /* ... with the instruction itself counted */
+	uint64_t bias[ENTRY_COUNT]; /* what brings an entry's next alarm to THRESHOLD */
+	const struct site *site;    /* the site that is being served: NULL if there is none */
+	bool site_retired;          /* whether the instruction at the site counts already */
 };
 
 /* A total as it is now. */

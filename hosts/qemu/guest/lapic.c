@@ -2,8 +2,8 @@
  *
  * See lapic.h.
  *
- * In xAPIC mode the register is read where the guest has it. In x2APIC mode
- * it cannot be reached from here, so the guest's accesses are followed.
+ * In xAPIC mode LVTPC is read from the register page. In x2APIC mode a plugin cannot
+ * reach it, so the guest's accesses are followed.
  */
 #include "lapic.h"
 #include "registers.h"
@@ -45,7 +45,7 @@ static void enter_x2apic(struct vcpu *vcpu)
 	lapic->x2apic = true;
 }
 
-/* True: one that is followed. */
+/* False: it changes nothing here. */
 static bool follow(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	struct lapic_registers *lapic = &vcpu->lapic.now;
@@ -70,29 +70,28 @@ static bool follow(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	return msr == MSR_APIC_BASE || msr == MSR_X2APIC_LVTPC || msr == MSR_X2APIC_SVR;
 }
 
-/* Whether QEMU refuses the value is known when the #GP is delivered. */
 void lapic_wrmsr(struct vcpu *vcpu, const struct site *site, uint32_t msr, uint64_t value)
 {
-	vcpu->lapic.before = vcpu->lapic.now;
+	vcpu->lapic.before_write = vcpu->lapic.now;
 	if (follow(vcpu, msr, value))
-		vcpu->lapic.written_at = site_address(site);
+		vcpu->lapic.write_address = site_address(site);
 }
 
-void lapic_settle(struct vcpu *vcpu)
+void lapic_accept_write(struct vcpu *vcpu)
 {
-	vcpu->lapic.written_at = 0;
+	vcpu->lapic.write_address = 0;
 }
 
 void lapic_delivered(struct vcpu *vcpu, bool exception, uint64_t from)
 {
 	struct lapic *lapic = &vcpu->lapic;
 
-	if (exception && lapic->written_at && lapic->written_at == from)
-		lapic->now = lapic->before;
-	lapic_settle(vcpu);
+	if (exception && lapic->write_address && lapic->write_address == from)
+		lapic->now = lapic->before_write;
+	lapic_accept_write(vcpu);
 }
 
-/* LVTPC's mask bit, which a PMI sets, is in our copy only. */
+/* A PMI sets LVTPC's mask bit. In x2APIC mode only our copy has it. */
 bool lapic_rdmsr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
 	if (msr != MSR_X2APIC_LVTPC || !vcpu->lapic.now.x2apic)
@@ -125,7 +124,7 @@ static void mask_lvtpc(struct vcpu *vcpu, uint32_t lvtpc)
 		physical_write32(APIC_BASE + APIC_LVTPC, lvtpc | LVT_MASKED);
 }
 
-/* The local APIC's own interrupt, sent as the message that does the same. */
+/* A local APIC's interrupt of its own is sent as a message that has the same effect. */
 void lapic_pmi(struct vcpu *vcpu, bool mask)
 {
 	uint32_t lvtpc;

@@ -21,8 +21,9 @@ struct lapic_registers {
 
 struct lapic {
 	struct lapic_registers now;
-	struct lapic_registers before; /* a WRMSR that QEMU may yet refuse ... */
-	uint64_t written_at;           /* ... the one at this address; 0: there is none */
+	/* A WRMSR has been followed that QEMU may still refuse: its address; 0: there is none. */
+	uint64_t write_address;
+	struct lapic_registers before_write;
 };
 
 void lapic_reset(struct vcpu *vcpu);
@@ -31,11 +32,14 @@ void lapic_pmi(struct vcpu *vcpu, bool mask);
 
 /* False: not a register that is answered here. */
 bool lapic_rdmsr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
-/* QEMU has the registers, and may refuse the value. */
+/* A WRMSR that QEMU answers. QEMU may refuse the value with #GP. */
 void lapic_wrmsr(struct vcpu *vcpu, const struct site *site, uint32_t msr, uint64_t value);
-/* The last WRMSR has not been refused, ... */
-void lapic_settle(struct vcpu *vcpu);
-/* ... unless this exception, from this linear address, is its #GP. */
+/* QEMU has not refused the last WRMSR. */
+void lapic_accept_write(struct vcpu *vcpu);
+/*
+ * An exception or interrupt has been delivered, from this linear address. If it is
+ * the #GP of the last WRMSR, that is taken back.
+ */
 void lapic_delivered(struct vcpu *vcpu, bool exception, uint64_t from);
 
 #endif

@@ -38,7 +38,7 @@ struct cache_config *accesses_geometry(void)
 
 static void forget_fetched(const struct vcpu *vcpu)
 {
-	vcpu_score(vcpu)->fetched = NO_LINE;
+	vcpu_score(vcpu)->fetched_line = NO_LINE;
 }
 
 void accesses_start(struct vcpu *vcpu)
@@ -90,7 +90,7 @@ static void data_line(struct vcpu *vcpu, enum level level, qemu_plugin_meminfo_t
 	struct caches *caches = &vcpu->models->caches;
 	enum cache_level found;
 
-	if (caches_is_latest(caches, CACHE_L1D, physical))
+	if (caches_is_most_recent(caches, CACHE_L1D, physical))
 		return;
 	found = caches_access(caches, CACHE_L1D, physical);
 	if (found == CACHE_L1D)
@@ -151,7 +151,7 @@ static void caches_flushed(unsigned int vcpu_index, void *unused)
 
 static void add_fetch(struct qemu_plugin_insn *insn, uint64_t line, enum level level)
 {
-	const qemu_plugin_u64 fetched = score_field(offsetof(struct score, fetched));
+	const qemu_plugin_u64 fetched = score_field(offsetof(struct score, fetched_line));
 	struct fetch *fetch = block_keep(g_new(struct fetch, 1));
 
 	*fetch = (struct fetch){ .line = line, .level = level };

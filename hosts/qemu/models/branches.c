@@ -13,7 +13,7 @@
 void branches_start(struct vcpu *vcpu)
 {
 	predictor_reset(&vcpu->models->predictor);
-	vcpu_score(vcpu)->branch = 0;
+	vcpu_score(vcpu)->unresolved_branch = 0;
 }
 
 static bool same_place(uint64_t a, uint64_t b)
@@ -28,14 +28,14 @@ static bool learn(struct predictor *p, const struct branch *branch, uint64_t tar
 	switch (branch->flow) {
 	case FLOW_CONDITIONAL:
 		return predictor_conditional(p, branch->address,
-					     !same_place(target, branch->behind));
+					     !same_place(target, branch->next_address));
 	case FLOW_INDIRECT_CALL:
-		predictor_call(p, branch->behind);
+		predictor_call(p, branch->next_address);
 		/* fallthrough */
 	case FLOW_INDIRECT_JUMP:
 		return predictor_indirect(p, branch->address, target);
 	case FLOW_CALL:
-		predictor_call(p, branch->behind);
+		predictor_call(p, branch->next_address);
 		return false;
 	case FLOW_RETURN:
 		return predictor_return(p, target);
@@ -48,13 +48,13 @@ static bool learn(struct predictor *p, const struct branch *branch, uint64_t tar
 static const struct branch *take_branch(struct vcpu *vcpu)
 {
 	struct score *score = vcpu_score(vcpu);
-	const struct branch *branch = (const struct branch *)(uintptr_t)score->branch;
+	const struct branch *branch = (const struct branch *)(uintptr_t)score->unresolved_branch;
 
-	score->branch = 0;
+	score->unresolved_branch = 0;
 	return branch;
 }
 
-static void branch_went(struct vcpu *vcpu, const struct branch *branch, uint64_t target)
+static void branch_resolved(struct vcpu *vcpu, const struct branch *branch, uint64_t target)
 {
 	if (learn(&vcpu->models->predictor, branch, target))
 		source_count(vcpu, CLASS_BRANCH_MISS, branch->level);
@@ -64,7 +64,7 @@ static void block_started(unsigned int vcpu_index, void *address)
 {
 	struct vcpu *vcpu = vcpu_get(vcpu_index);
 
-	branch_went(vcpu, take_branch(vcpu), *(const uint64_t *)address);
+	branch_resolved(vcpu, take_branch(vcpu), *(const uint64_t *)address);
 }
 
 void branches_keep(struct vcpu *vcpu)
@@ -73,8 +73,8 @@ void branches_keep(struct vcpu *vcpu)
 
 	if (!branch)
 		return;
-	vcpu->models->kept = *branch;
-	vcpu_score(vcpu)->branch = (uint64_t)(uintptr_t)&vcpu->models->kept;
+	vcpu->models->kept_branch = *branch;
+	vcpu_score(vcpu)->unresolved_branch = (uint64_t)(uintptr_t)&vcpu->models->kept_branch;
 }
 
 /*
@@ -91,7 +91,7 @@ void branches_interrupted(struct vcpu *vcpu, bool exception, uint64_t from)
 		return;
 	if (!qemu_plugin_translate_vaddr(from, &target))
 		target = PREDICTOR_ANY_PAGE | from % PAGE;
-	branch_went(vcpu, branch, target);
+	branch_resolved(vcpu, branch, target);
 }
 
 static void add_block_start(struct translation *t)
@@ -101,7 +101,7 @@ static void add_block_start(struct translation *t)
 	*address = code_physical(t->vaddr);
 	qemu_plugin_register_vcpu_tb_exec_cond_cb(
 		t->tb, block_started, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_COND_NE,
-		score_field(offsetof(struct score, branch)), 0, address);
+		score_field(offsetof(struct score, unresolved_branch)), 0, address);
 }
 
 /* It notes itself before it runs; if it faults, branches_interrupted() knows. */
@@ -115,10 +115,12 @@ static void add_branch(struct translation *t, enum insn_flow flow)
 		.flow = flow,
 		.level = t->level,
 		.address = code_physical(qemu_plugin_insn_vaddr(insn)),
-		.behind = last % PAGE == PAGE - 1 ? PREDICTOR_ANY_PAGE : code_physical(last) + 1,
+		.next_address =
+			last % PAGE == PAGE - 1 ? PREDICTOR_ANY_PAGE : code_physical(last) + 1,
 	};
 	qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(
-		insn, QEMU_PLUGIN_INLINE_STORE_U64, score_field(offsetof(struct score, branch)),
+		insn, QEMU_PLUGIN_INLINE_STORE_U64,
+		score_field(offsetof(struct score, unresolved_branch)),
 		(uint64_t)(uintptr_t)branch);
 }
 

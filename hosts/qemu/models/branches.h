@@ -14,8 +14,8 @@ struct vcpu;
 struct branch {
 	enum insn_flow flow;
 	enum level level;
-	uint64_t address; /* physical */
-	uint64_t behind;  /* the address of what follows it, or PREDICTOR_ANY_PAGE */
+	uint64_t address;      /* physical */
+	uint64_t next_address; /* of what follows it, or PREDICTOR_ANY_PAGE */
 };
 
 /* The model starts to run. */

@@ -161,7 +161,7 @@ void caches_reset(struct caches *c)
 static bool touch(struct cache *cache, uint64_t line)
 {
 	uint64_t *set = cache_set(cache, line);
-	uint64_t kept = cache_kept(line);
+	uint64_t kept = cache_tag(line);
 	uint64_t moved = set[0];
 
 	set[0] = kept;

@@ -68,18 +68,18 @@ static inline uint64_t *cache_set(const struct cache *cache, uint64_t line)
 }
 
 /* A line as it is held: not 0. */
-static inline uint64_t cache_kept(uint64_t line)
+static inline uint64_t cache_tag(uint64_t line)
 {
 	return line + 1;
 }
 
 /* Whether the line is the last one that its set has been accessed for: again changes nothing. */
-static inline bool caches_is_latest(const struct caches *c, enum cache_level first,
-				    uint64_t address)
+static inline bool caches_is_most_recent(const struct caches *c, enum cache_level first,
+					 uint64_t address)
 {
 	uint64_t line = caches_line(c, address);
 
-	return *cache_set(&c->level[first], line) == cache_kept(line);
+	return *cache_set(&c->level[first], line) == cache_tag(line);
 }
 
 #endif

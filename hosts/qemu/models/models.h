@@ -19,9 +19,9 @@ struct vcpu;
 /* One vCPU's. */
 struct models {
 	struct predictor predictor;
-	struct caches caches; /* without memory until they first run */
-	struct branch kept;   /* the one that waits while its block is thrown away */
-	uint64_t offcore[2];  /* OFFCORE_RSP_0 and 1 */
+	struct caches caches;      /* without memory until they first run */
+	struct branch kept_branch; /* the one that waits while its block is thrown away */
+	uint64_t offcore[2];       /* OFFCORE_RSP_0 and 1 */
 };
 
 /* The plugin's arguments. False: no such word. */

@@ -13,21 +13,21 @@
 
 void exceptions_reset(struct vcpu *vcpu)
 {
-	vcpu->exceptions.raised = false;
+	vcpu->exceptions.pending = false;
 }
 
 void exceptions_raised(struct vcpu *vcpu)
 {
 	const struct score *score = vcpu_score(vcpu);
 
-	vcpu->exceptions.raised = true;
-	if (score->block || score->alone)
-		vcpu->exceptions.raised_at = level_now();
+	vcpu->exceptions.pending = true;
+	if (score->block || score->lone_block)
+		vcpu->exceptions.pending_level = level_now();
 	fixup_apply(vcpu);
 	rdpmc_raised(vcpu);
 }
 
-/* INT n has retired where its handler returns behind it; the other one is its own #GP. */
+/* INT n has retired if the handler returns behind it. If it returns to it, INT n raised #GP. */
 static bool is_trap(uint64_t from, unsigned int length)
 {
 	struct frame frame;
@@ -38,19 +38,20 @@ static bool is_trap(uint64_t from, unsigned int length)
 	base = from + length - frame.ip;
 	if (!(reg_read(GUEST_CR0) & CR0_PE) || frame.flags & FLAGS_VM)
 		return base == (frame.cs & UINT16_MAX) << 4;
-	/* A segment's base is not known; a frame with an error code has something else for flags.
-	 */
+	/* The segment's base is not known. In a frame with an error code, CS is at FLAGS' place. */
 	return base == 0 ||
 	       (base <= UINT32_MAX && base % 16 == 0 && (frame.flags & FLAGS_FIXED) == FLAGS_ONE);
 }
 
 /*
- * Mappings share translations, so the address in its page tells the instruction.
- * Code that counts may be left behind for code of the other level that does not.
+ * False: the instruction is not one of the block's. Mappings share translations, so an
+ * instruction is found by the offset of its address in the page. The last counted block
+ * may be of another level than the code that raised the exception: a level that no
+ * counter counts has no counted blocks.
  */
 static bool uncount_from(struct vcpu *vcpu, const struct block *block, uint64_t from)
 {
-	if (!block || block->level != vcpu->exceptions.raised_at)
+	if (!block || block->level != vcpu->exceptions.pending_level)
 		return false;
 	for (unsigned int i = 0; i < block->count; i++)
 		if ((block->vaddr + block->insn[i].offset) % PAGE == from % PAGE) {
@@ -60,17 +61,17 @@ static bool uncount_from(struct vcpu *vcpu, const struct block *block, uint64_t 
 	return false;
 }
 
-/* What ran has been counted as a whole block, or as one of a lone instruction. */
+/* A block of a lone instruction comes first: the block before it may have the instruction, too. */
 static void correct_cut_block(struct vcpu *vcpu, uint64_t from)
 {
 	const struct score *score = vcpu_score(vcpu);
 	const struct block *block = as_block(score->block);
-	const struct block *alone = as_block(score->alone);
+	const struct block *lone_block = as_block(score->lone_block);
 
 	vcpu_leave_block(vcpu);
-	if ((!block && !alone) || frame_is_fetch_fault(from))
+	if ((!block && !lone_block) || frame_is_fetch_fault(from))
 		return;
-	if (!uncount_from(vcpu, alone, from))
+	if (!uncount_from(vcpu, lone_block, from))
 		uncount_from(vcpu, block, from);
 }
 
@@ -79,7 +80,7 @@ static void interrupted(struct vcpu *vcpu, uint64_t from)
 	const struct block *block = as_block(vcpu_score(vcpu)->block);
 	struct frame frame;
 
-	if (block && block->repeats)
+	if (block && block->ends_with_rep)
 		rerun_interrupted(vcpu, block,
 				  frame_read(&frame) ? frame_level(&frame) : LEVEL_KERNEL, from);
 	vcpu_leave_block(vcpu);
@@ -88,9 +89,9 @@ static void interrupted(struct vcpu *vcpu, uint64_t from)
 
 void exceptions_delivered(struct vcpu *vcpu, uint64_t from, uint64_t to)
 {
-	bool exception = vcpu->exceptions.raised;
+	bool exception = vcpu->exceptions.pending;
 
-	vcpu->exceptions.raised = false;
+	vcpu->exceptions.pending = false;
 	if (vcpu->stale == STALE_AWAITED)
 		hooks_add(to);
 	lapic_delivered(vcpu, exception, from);

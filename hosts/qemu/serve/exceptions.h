@@ -13,8 +13,8 @@
 struct vcpu;
 
 struct exceptions {
-	bool raised;          /* an exception has been raised and not delivered yet ... */
-	enum level raised_at; /* ... by code of this level */
+	bool pending;             /* one has been raised and not delivered yet */
+	enum level pending_level; /* the level of the code that has raised it */
 };
 
 void exceptions_reset(struct vcpu *vcpu);

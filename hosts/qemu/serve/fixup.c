@@ -11,8 +11,9 @@
 
 void fixup_update_hook(struct vcpu *vcpu)
 {
-	vcpu_score(vcpu)->held = vcpu->fixup.kind != FIXUP_NONE || vcpu->rdpmc.undo_count > 0 ||
-				 vcpu->stale == STALE_AWAITED;
+	vcpu_score(vcpu)->hook_pending = vcpu->fixup.kind != FIXUP_NONE ||
+					 vcpu->rdpmc.pending_count > 0 ||
+					 vcpu->stale == STALE_AWAITED;
 }
 
 void fixup_hook_behind(struct vcpu *vcpu, const struct site *site)
@@ -21,7 +22,7 @@ void fixup_hook_behind(struct vcpu *vcpu, const struct site *site)
 	hooks_add(site_address(site) + site->length);
 }
 
-void fixup_later(struct vcpu *vcpu, struct fixup fixup)
+void fixup_on_exception(struct vcpu *vcpu, struct fixup fixup)
 {
 	vcpu->fixup = fixup;
 	fixup_update_hook(vcpu);
@@ -29,7 +30,7 @@ void fixup_later(struct vcpu *vcpu, struct fixup fixup)
 
 void fixup_behind(struct vcpu *vcpu, const struct site *site, struct fixup fixup)
 {
-	fixup_later(vcpu, fixup);
+	fixup_on_exception(vcpu, fixup);
 	if (site->last)
 		fixup_hook_behind(vcpu, site);
 }
@@ -41,14 +42,14 @@ static void apply_cpuid(struct vcpu *vcpu)
 
 	for (unsigned int i = 0; i < 4; i++)
 		values[i] = (uint32_t)reg_read(regs[i]);
-	vpmu_cpuid(&vcpu->pmu, vcpu->fixup.leaf, vcpu->fixup.subleaf, values);
+	vpmu_cpuid(&vcpu->pmu, vcpu->fixup.index, vcpu->fixup.subleaf, values);
 	for (unsigned int i = 0; i < 4; i++)
 		reg_write(regs[i], values[i]);
 }
 
 static void apply_shared(struct vcpu *vcpu)
 {
-	uint32_t msr = vcpu->fixup.leaf;
+	uint32_t msr = vcpu->fixup.index;
 	uint64_t value = reg_read_pair();
 	enum vpmu_answer answer = vpmu_rdmsr(&vcpu->pmu, msr, &value);
 

@@ -13,8 +13,8 @@ struct vcpu;
 
 enum fixup_kind {
 	FIXUP_NONE,
-	FIXUP_CPUID,  /* adjust what CPUID returned for leaf, subleaf */
-	FIXUP_SHARED, /* adjust what RDMSR of a shared register, leaf, returned */
+	FIXUP_CPUID,  /* adjust what CPUID returned for index, subleaf */
+	FIXUP_SHARED, /* adjust what RDMSR of a shared register, index, returned */
 	FIXUP_RESULT, /* RDMSR returns value */
 	FIXUP_CX,     /* value goes back into ECX, changed to make QEMU raise #GP */
 	FIXUP_CR4,    /* the same for CR4 */
@@ -22,13 +22,13 @@ enum fixup_kind {
 
 struct fixup {
 	enum fixup_kind kind;
-	uint32_t leaf; /* or MSR */
+	uint32_t index; /* CPUID leaf, or MSR */
 	uint32_t subleaf;
 	uint64_t value;
 };
 
 /* When the instruction's exception has been raised. */
-void fixup_later(struct vcpu *vcpu, struct fixup fixup);
+void fixup_on_exception(struct vcpu *vcpu, struct fixup fixup);
 /* Behind the instruction, which goes on as QEMU has it. */
 void fixup_behind(struct vcpu *vcpu, const struct site *site, struct fixup fixup);
 /* Now, if there is one. */

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See rdpmc.h. RDPMC is completed by going on behind it where the flags are known
- * to be in place, and otherwise at the first instruction of the guest's #UD
- * handler, where they are, by taking the exception back. Its #GP at level 0 is that
- * of a jump to an address that faults, at the others QEMU's own.
+ * See rdpmc.h. QEMU answers RDPMC with #UD. Execution goes on behind the instruction,
+ * without #UD, where the flags are known to be stored: a callback that sets the PC
+ * loses those that TCG keeps elsewhere. Otherwise the #UD is raised, and taken back at
+ * the first instruction of the guest's handler, for the stack has the flags then.
+ *
+ * #GP(0) at level 0 is that of a jump to an address that is not canonical. At other
+ * levels it is QEMU's own, with CR4.PCE clear.
  */
 #include "rdpmc.h"
 #include "fixup.h"
@@ -16,27 +19,29 @@
 #include "vcpu.h"
 #include <string.h>
 
-/* Fetching from here is a #GP(0) in long mode: the address is not canonical. */
-#define IP_FAULTS (UINT64_C(1) << 62)
+/* Not canonical: in long mode, to fetch from here is #GP(0). */
+#define NOT_CANONICAL (UINT64_C(1) << 62)
 
 void rdpmc_reset(struct vcpu *vcpu)
 {
-	vcpu->rdpmc.undo_count = 0;
-	vcpu->rdpmc.undo_raised = false;
-	vcpu->rdpmc.detour = (struct detour){ .from = 0 };
+	vcpu->rdpmc.pending_count = 0;
+	vcpu->rdpmc.ud_raised = false;
+	rdpmc_forget_substitute(vcpu);
 }
 
-/* Let QEMU raise an exception at another address, and have it return to `to`. */
-static _Noreturn void detour(struct vcpu *vcpu, uint64_t at, unsigned int length, uint64_t ip,
-			     uint64_t to)
+/* QEMU runs the instruction at ip, of this length, in place of the RDPMC. */
+static _Noreturn void run_substitute(struct vcpu *vcpu, uint64_t ip, unsigned int length,
+				     uint64_t rdpmc_ip, uint64_t return_ip)
 {
-	vcpu->rdpmc.detour = (struct detour){ .at = at, .from = at + length, .to = to, .ip = ip };
-	qemu_plugin_set_pc(at);
+	vcpu->rdpmc.substitute = (struct substitute){
+		.ip = ip, .next_ip = ip + length, .return_ip = return_ip, .rdpmc_ip = rdpmc_ip
+	};
+	qemu_plugin_set_pc(ip);
 }
 
 /*
- * A single step over RDPMC: QEMU raises its trap behind an instruction that it
- * runs, so let it run a NOP instead and correct where the trap returns to.
+ * A single step over RDPMC. QEMU raises the trap behind an instruction that it has
+ * run, so it runs a NOP of the same page. Without one there is no trap.
  */
 static void step_over(struct vcpu *vcpu, const struct site *site, uint64_t ip)
 {
@@ -50,36 +55,39 @@ static void step_over(struct vcpu *vcpu, const struct site *site, uint64_t ip)
 	if (!nop)
 		return;
 	site_leave_block(vcpu, site, false); /* the NOP counts in its place */
-	detour(vcpu, page + (uint64_t)(nop - bytes) - base, 1, ip, ip + site->length);
+	run_substitute(vcpu, page + (uint64_t)(nop - bytes) - base, 1, ip, ip + site->length);
 }
 
-static _Noreturn void jump_to_fault(struct vcpu *vcpu, uint64_t ip)
+static _Noreturn void raise_gp(struct vcpu *vcpu, uint64_t ip)
 {
-	detour(vcpu, IP_FAULTS, 0, ip, ip);
+	run_substitute(vcpu, NOT_CANONICAL, 0, ip, ip);
 }
 
-/* The undo of this RDPMC, or -1. */
-static int find_undo(const struct rdpmc *rdpmc, uint64_t ip)
+/* The index of the RDPMC at ip, or -1. */
+static int find_pending(const struct rdpmc *rdpmc, uint64_t ip)
 {
-	int i = (int)rdpmc->undo_count - 1;
+	int i = (int)rdpmc->pending_count - 1;
 
-	while (i >= 0 && rdpmc->undos[i].ip != ip)
+	while (i >= 0 && rdpmc->pending[i].ip != ip)
 		i--;
 	return i;
 }
 
-/* QEMU raises #UD. One for the same instruction, or too many, has been given up by the guest. */
-static void undo_later(struct vcpu *vcpu, struct undo undo)
+/*
+ * QEMU goes on to raise #UD. If one of the same instruction is pending already, or if
+ * there are too many, the guest has abandoned the handlers of those before.
+ */
+static void add_pending(struct vcpu *vcpu, struct pending_rdpmc pending)
 {
 	struct rdpmc *rdpmc = &vcpu->rdpmc;
-	int before = find_undo(rdpmc, undo.ip);
+	int same = find_pending(rdpmc, pending.ip);
 
-	if (before >= 0)
-		rdpmc->undo_count = (unsigned int)before;
-	else if (rdpmc->undo_count == UNDOS_MAX)
-		rdpmc->undo_count = 0;
-	rdpmc->undos[rdpmc->undo_count++] = undo;
-	rdpmc->undo_raised = true;
+	if (same >= 0)
+		rdpmc->pending_count = (unsigned int)same;
+	else if (rdpmc->pending_count == RDPMC_PENDING_MAX)
+		rdpmc->pending_count = 0;
+	rdpmc->pending[rdpmc->pending_count++] = pending;
+	rdpmc->ud_raised = true;
 	fixup_update_hook(vcpu);
 }
 
@@ -87,18 +95,18 @@ static void complete(struct vcpu *vcpu, const struct site *site, bool fault, uin
 {
 	uint64_t ip = site_ip(site);
 
-	vcpu->totals.at = NULL;
-	if (!site->clean_flags) {
-		undo_later(vcpu, (struct undo){ .ip = ip,
-						.length = site->length,
-						.fault = fault,
-						.value = value });
+	vcpu->totals.site = NULL;
+	if (!site->flags_stored) {
+		add_pending(vcpu, (struct pending_rdpmc){ .ip = ip,
+							  .length = site->length,
+							  .fault = fault,
+							  .value = value });
 		site_leave_block(vcpu, site, !fault);
 		return;
 	}
 	if (fault) {
 		site_leave_block(vcpu, site, false);
-		jump_to_fault(vcpu, ip);
+		raise_gp(vcpu, ip);
 	}
 	reg_write_pair(value);
 	if (reg_read(GUEST_FLAGS) & FLAGS_TF)
@@ -107,7 +115,7 @@ static void complete(struct vcpu *vcpu, const struct site *site, bool fault, uin
 	qemu_plugin_set_pc(ip + site->length);
 }
 
-/* CR4.PCE and the privilege level are QEMU's own check; it comes after ours. */
+/* QEMU checks CR4.PCE and the privilege level behind this callback: it raises #GP then. */
 void rdpmc_serve(struct vcpu *vcpu, const struct site *site)
 {
 	uint64_t cr4 = reg_read(GUEST_CR4);
@@ -118,8 +126,8 @@ void rdpmc_serve(struct vcpu *vcpu, const struct site *site)
 
 	if (site->level == LEVEL_USER && !(cr4 & CR4_PCE))
 		return;
-	/* The guest gets QEMU's #UD: there is no way back to virtual-8086 mode. */
-	if (site->level == LEVEL_USER && !site->clean_flags && reg_read(GUEST_FLAGS) & FLAGS_VM)
+	/* The #UD stays, for it cannot be taken back in virtual-8086 mode. */
+	if (site->level == LEVEL_USER && !site->flags_stored && reg_read(GUEST_FLAGS) & FLAGS_VM)
 		return;
 	answer = vpmu_rdpmc(&vcpu->pmu, index, true, &value);
 	record(vcpu, TRACE_RDPMC, answer, index, value);
@@ -129,77 +137,83 @@ void rdpmc_serve(struct vcpu *vcpu, const struct site *site)
 		return;
 	}
 	if (site->level == LEVEL_KERNEL)
-		return; /* outside 64-bit code the guest gets QEMU's #UD */
-	fixup_later(vcpu, (struct fixup){ .kind = FIXUP_CR4, .value = cr4 });
+		return; /* outside 64-bit code no address is #GP: the #UD stays */
+	fixup_on_exception(vcpu, (struct fixup){ .kind = FIXUP_CR4, .value = cr4 });
 	site_leave_block(vcpu, site, false);
 	reg_write(GUEST_CR4, cr4 & ~CR4_PCE);
 }
 
-/*
- * Take the #UD of an RDPMC back and go on behind the instruction. This may be
- * another handler: that of an NMI which came before the first instruction of the
- * #UD's, and which may have an RDPMC of its own. Then the undo waits.
- */
-void rdpmc_undo(struct vcpu *vcpu)
+/* Take the #UD back: return from its handler, to behind the RDPMC. */
+static void return_to_program(const struct frame *frame)
 {
-	struct rdpmc *rdpmc = &vcpu->rdpmc;
-	struct frame frame;
-	struct undo undo;
-	int found;
-
-	if (rdpmc->undo_count == 0)
-		return;
-	found = frame_read(&frame) ? find_undo(rdpmc, frame.ip) : -1;
-	if (found < 0)
-		return;
-	undo = rdpmc->undos[found];
-	rdpmc->undo_count = (unsigned int)found;
-	fixup_update_hook(vcpu);
-	if (frame.switched && (frame.ss & 0xffff) != reg_read(GUEST_SS))
-		reg_write(GUEST_SS, frame.ss & 0xffff);
-	if ((frame.cs & 0xffff) != reg_read(GUEST_CS))
-		reg_write(GUEST_CS, frame.cs & 0xffff);
-	reg_write(GUEST_SP, frame.sp);
-	reg_write(GUEST_FLAGS, frame.flags & ~(FLAGS_CC | FLAGS_DF | FLAGS_RF));
-	if (undo.fault)
-		jump_to_fault(vcpu, undo.ip);
-	reg_write_pair(undo.value);
-	qemu_plugin_set_pc(undo.ip + undo.length);
+	if (frame->switched && (frame->ss & 0xffff) != reg_read(GUEST_SS))
+		reg_write(GUEST_SS, frame->ss & 0xffff);
+	if ((frame->cs & 0xffff) != reg_read(GUEST_CS))
+		reg_write(GUEST_CS, frame->cs & 0xffff);
+	reg_write(GUEST_SP, frame->sp);
+	reg_write(GUEST_FLAGS, frame->flags & ~(FLAGS_CC | FLAGS_DF | FLAGS_RF));
 }
 
-void rdpmc_settle(struct vcpu *vcpu)
+/*
+ * This may be another handler than the #UD's: that of an NMI which has come before the
+ * first instruction of the #UD's handler. Then the RDPMC stays pending.
+ */
+void rdpmc_complete_pending(struct vcpu *vcpu)
 {
-	vcpu->rdpmc.detour.from = 0;
+	struct rdpmc *rdpmc = &vcpu->rdpmc;
+	struct pending_rdpmc pending;
+	struct frame frame;
+	int found;
+
+	if (rdpmc->pending_count == 0)
+		return;
+	found = frame_read(&frame) ? find_pending(rdpmc, frame.ip) : -1;
+	if (found < 0)
+		return;
+	pending = rdpmc->pending[found];
+	rdpmc->pending_count = (unsigned int)found;
+	fixup_update_hook(vcpu);
+	return_to_program(&frame);
+	if (pending.fault)
+		raise_gp(vcpu, pending.ip);
+	reg_write_pair(pending.value);
+	qemu_plugin_set_pc(pending.ip + pending.length);
+}
+
+void rdpmc_forget_substitute(struct vcpu *vcpu)
+{
+	vcpu->rdpmc.substitute.next_ip = 0;
 }
 
 void rdpmc_raised(struct vcpu *vcpu)
 {
-	struct detour detour = vcpu->rdpmc.detour;
+	struct substitute substitute = vcpu->rdpmc.substitute;
 
-	if (!detour.from)
+	if (!substitute.next_ip)
 		return;
-	rdpmc_settle(vcpu);
-	if (reg_read(GUEST_IP) == detour.from)
-		qemu_plugin_set_pc(detour.to);
+	rdpmc_forget_substitute(vcpu);
+	if (reg_read(GUEST_IP) == substitute.next_ip)
+		qemu_plugin_set_pc(substitute.return_ip);
 }
 
 bool rdpmc_delivered(struct vcpu *vcpu, bool exception, uint64_t to)
 {
-	if (!vcpu->rdpmc.undo_raised || !exception)
+	if (!vcpu->rdpmc.ud_raised || !exception)
 		return false;
-	vcpu->rdpmc.undo_raised = false;
+	vcpu->rdpmc.ud_raised = false;
 	hooks_add(to);
 	return true;
 }
 
+/* The interrupt's handler returns to the RDPMC, not to its substitute. */
 void rdpmc_interrupted(struct vcpu *vcpu, uint64_t from)
 {
-	bool wide = reg_read(GUEST_EFER) & EFER_LMA;
-	uint64_t ip = GUINT64_TO_LE(vcpu->rdpmc.detour.ip);
+	const struct substitute *substitute = &vcpu->rdpmc.substitute;
+	uint64_t ip = GUINT64_TO_LE(substitute->rdpmc_ip);
 
-	if (!vcpu->rdpmc.detour.from)
+	if (!substitute->next_ip)
 		return;
-	if (from == vcpu->rdpmc.detour.at + code_base())
-		guest_write(reg_read(GUEST_SP), &ip, wide ? 8 : 4);
-	rdpmc_settle(vcpu);
+	if (from == substitute->ip + code_base())
+		guest_write(reg_read(GUEST_SP), &ip, reg_read(GUEST_EFER) & EFER_LMA ? 8 : 4);
+	rdpmc_forget_substitute(vcpu);
 }

@@ -12,48 +12,53 @@ struct site;
 struct vcpu;
 
 /*
- * RDPMC that QEMU answers with #UD: completed at the first instruction of the
- * handler. An NMI may come just before that, with an RDPMC in its own handler.
+ * An RDPMC whose #UD QEMU has raised. It is completed at the first instruction of the
+ * #UD's handler. An NMI may come just before that, and its handler may have an RDPMC,
+ * too.
  */
-#define UNDOS_MAX 4
-
-struct undo {
+struct pending_rdpmc {
+	uint64_t ip;
 	uint8_t length;
-	bool fault;  /* with #GP(0) */
-	uint64_t ip; /* of the instruction */
+	bool fault; /* it ends with #GP(0) */
 	uint64_t value;
 };
 
-/* An exception that is brought about at another address, for an instruction. */
-struct detour {
-	uint64_t at;   /* where it is raised ... */
-	uint64_t from; /* ... so that it would return here (0: there is none) ... */
-	uint64_t to;   /* ... and returns there */
-	uint64_t ip;   /* the instruction that it stands for */
+#define RDPMC_PENDING_MAX 4
+
+/*
+ * What QEMU runs in place of an RDPMC, for the sake of the exception that it raises:
+ * the exception is made to look like one of the RDPMC's.
+ */
+struct substitute {
+	uint64_t ip;
+	uint64_t next_ip;   /* where the exception would return to; 0: there is no substitute */
+	uint64_t return_ip; /* where it returns to instead */
+	uint64_t rdpmc_ip;
 };
 
 struct rdpmc {
-	struct undo undos[UNDOS_MAX]; /* the newest is the last */
-	unsigned int undo_count;
-	bool undo_raised; /* the next exception that is delivered is the newest's */
-	struct detour detour;
+	struct pending_rdpmc pending[RDPMC_PENDING_MAX]; /* the newest is the last */
+	unsigned int pending_count;
+	bool ud_raised; /* the #UD of the newest has been raised and not delivered yet */
+	struct substitute substitute;
 };
 
+/* RESET. */
 void rdpmc_reset(struct vcpu *vcpu);
 
-/* The guest's RDPMC, in a callback that may set the PC. May not return. */
+/* Before an RDPMC of the guest, in a callback that may set the PC. May not return. */
 void rdpmc_serve(struct vcpu *vcpu, const struct site *site);
 
-/* Where a handler may begin, in a callback that may set the PC. May not return. */
-void rdpmc_undo(struct vcpu *vcpu);
+/* A handler may begin here. In a callback that may set the PC. May not return. */
+void rdpmc_complete_pending(struct vcpu *vcpu);
 
-/* An exception has been raised: if it is a detour's, it returns elsewhere. May not return. */
+/* An exception has been raised. In a callback that may set the PC. May not return. */
 void rdpmc_raised(struct vcpu *vcpu);
-/* True: the #UD of an RDPMC has been delivered, whose handler begins here. */
+/* An exception or interrupt has been delivered. True: it is the #UD of an RDPMC. */
 bool rdpmc_delivered(struct vcpu *vcpu, bool exception, uint64_t to);
-/* An interrupt has come instead of a detour's exception: it returns to the instruction itself. */
+/* An interrupt has been delivered, from this address. A substitute's exception has not come. */
 void rdpmc_interrupted(struct vcpu *vcpu, uint64_t from);
-/* No exception of a detour can come any more. */
-void rdpmc_settle(struct vcpu *vcpu);
+/* The guest has gone on: the substitute has raised no exception. */
+void rdpmc_forget_substitute(struct vcpu *vcpu);
 
 #endif

@@ -24,18 +24,18 @@ void serve_reset(struct vcpu *vcpu)
 {
 	rdpmc_reset(vcpu);
 	exceptions_reset(vcpu);
-	lapic_settle(vcpu);
-	vcpu->stale = STALE_NOT;
+	lapic_accept_write(vcpu);
+	vcpu->stale = STALE_NONE;
 	vcpu->fixup.kind = FIXUP_NONE;
 	fixup_update_hook(vcpu);
 	vcpu_leave_block(vcpu);
-	vcpu->totals.at = NULL;
+	vcpu->totals.site = NULL;
 }
 
 /* QEMU's RDMSR and WRMSR answer this MSR with #GP(0); ECX is restored after. */
 static void fault_msr(struct vcpu *vcpu, const struct site *site)
 {
-	fixup_later(vcpu, (struct fixup){ .kind = FIXUP_CX, .value = reg_read(GUEST_CX) });
+	fixup_on_exception(vcpu, (struct fixup){ .kind = FIXUP_CX, .value = reg_read(GUEST_CX) });
 	site_leave_block(vcpu, site, false);
 	reg_write(GUEST_CX, MSR_FAULTS);
 }
@@ -55,7 +55,7 @@ static void serve_rdmsr(struct vcpu *vcpu, const struct site *site)
 	enum vpmu_answer answer;
 
 	if (is_shared(vcpu, msr)) {
-		fixup_behind(vcpu, site, (struct fixup){ .kind = FIXUP_SHARED, .leaf = msr });
+		fixup_behind(vcpu, site, (struct fixup){ .kind = FIXUP_SHARED, .index = msr });
 		return;
 	}
 	answer = vpmu_rdmsr(&vcpu->pmu, msr, &value);
@@ -80,7 +80,7 @@ static void serve_wrmsr(struct vcpu *vcpu, const struct site *site)
 	uint64_t value = reg_read_pair();
 	enum vpmu_answer answer;
 
-	stale_begin(vcpu);
+	stale_before_wrmsr(vcpu);
 	answer = vpmu_wrmsr(&vcpu->pmu, msr, value);
 	record(vcpu, TRACE_WRMSR, answer, msr, value);
 	switch (answer) {
@@ -93,7 +93,7 @@ static void serve_wrmsr(struct vcpu *vcpu, const struct site *site)
 		break;
 	case VPMU_DONE:
 		service(vcpu);
-		stale_end(vcpu, site);
+		stale_after_wrmsr(vcpu, site);
 		break;
 	}
 }
@@ -117,7 +117,7 @@ static void serve_cpuid(struct vcpu *vcpu, const struct site *site)
 		return;
 	fixup_behind(vcpu, site,
 		     (struct fixup){ .kind = FIXUP_CPUID,
-				     .leaf = leaf,
+				     .index = leaf,
 				     .subleaf = (uint32_t)reg_read(GUEST_CX) });
 }
 
@@ -145,11 +145,11 @@ void serve(unsigned int vcpu_index, void *userdata)
 
 	fixup_apply(vcpu);
 	++*statistic_of(site->kind);
-	rdpmc_settle(vcpu);
-	lapic_settle(vcpu);
-	vcpu->totals.at = site;
-	vcpu->totals.at_retired = site->kind == INSN_WRMSR;
-	vcpu->last_use = g_get_monotonic_time();
+	rdpmc_forget_substitute(vcpu);
+	lapic_accept_write(vcpu);
+	vcpu->totals.site = site;
+	vcpu->totals.site_retired = site->kind == INSN_WRMSR;
+	vcpu->last_access = g_get_monotonic_time();
 	switch (site->kind) {
 	case INSN_RDMSR:
 		serve_rdmsr(vcpu, site);
@@ -166,7 +166,7 @@ void serve(unsigned int vcpu_index, void *userdata)
 	case INSN_OTHER:
 		break;
 	}
-	vcpu->totals.at = NULL;
+	vcpu->totals.site = NULL;
 }
 
 void serve_hook(unsigned int vcpu_index, void *unused)
@@ -175,7 +175,7 @@ void serve_hook(unsigned int vcpu_index, void *unused)
 
 	(void)unused;
 	stale_wait(vcpu);
-	rdpmc_undo(vcpu);
+	rdpmc_complete_pending(vcpu);
 	fixup_apply(vcpu);
 	fixup_update_hook(vcpu);
 }

@@ -16,14 +16,15 @@ struct block_insn {
 	uint8_t length;
 };
 
-/* A counted block. Lives until QEMU throws its translations away; see rerun_keep(). */
+/* A counted block. Lives until QEMU throws its translations away; see rerun_keep_rep(). */
 struct block {
 	uint64_t vaddr;   /* where it was translated: another mapping may run it elsewhere */
 	const char *code; /* where QEMU has its bytes, if it has: the same for all mappings */
 	uint64_t entries; /* which totals it adds to: bit per entry */
 	enum level level;
-	bool comes_back; /* it may jump into itself, and QEMU may then cut it short */
-	bool repeats;    /* its last instruction is a REP, which may be entered again (rerun.c) */
+	bool jumps_inside;  /* it may jump into itself, and QEMU may then cut it short */
+	bool ends_with_rep; /* its last instruction is a REP, which may be entered again (rerun.c)
+			     */
 	uint16_t count;
 	struct block_insn insn[];
 };
@@ -40,11 +41,11 @@ struct site {
 	enum level level;
 	uint16_t offset; /* of its address from the block's */
 	uint8_t length;
-	uint16_t page_offset;        /* of the block's address in its page */
-	bool last;                   /* nothing follows it in its block */
-	bool clean_flags;            /* no instruction before it in the block writes flags */
-	uint16_t ahead[CLASS_COUNT]; /* counted with the block but not before this one */
-	uint16_t self;               /* its own classes */
+	uint16_t page_offset; /* of the block's address in its page */
+	bool last;            /* nothing follows it in its block */
+	bool flags_stored;    /* no instruction before it in the block writes flags */
+	uint16_t counted_ahead[CLASS_COUNT]; /* counted with the block but not before this one */
+	uint16_t classes;                    /* its own classes */
 };
 
 /* A block for that many instructions; translated code may have its address. */

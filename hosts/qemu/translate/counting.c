@@ -10,11 +10,11 @@
 #include "service.h"
 #include "vcpu.h"
 
-static bool expects_cuts;
+static bool cuts_blocks;
 
-void counting_expect_cuts(void)
+void counting_under_icount(void)
 {
-	expects_cuts = true;
+	cuts_blocks = true;
 }
 
 uint64_t counting_entries(enum level level)
@@ -57,8 +57,8 @@ static struct block *describe(struct translation *t)
 	*block = (struct block){ .vaddr = t->vaddr,
 				 .code = code_of(t),
 				 .level = t->level,
-				 .comes_back = expects_cuts && translation_comes_back(t),
-				 .repeats = translation_repeats(t, t->count - 1),
+				 .jumps_inside = cuts_blocks && translation_jumps_inside(t),
+				 .ends_with_rep = translation_is_rep_string(t, t->count - 1),
 				 .count = (uint16_t)t->count };
 	for (size_t i = 0; i < t->count; i++)
 		block->insn[i] = describe_insn(t, i);
@@ -68,13 +68,13 @@ static struct block *describe(struct translation *t)
 /* A REP alone: it may be one that has been counted already. */
 static bool may_be_repeated(const struct translation *t, const struct block *block)
 {
-	return t->count == 1 && block->repeats;
+	return t->count == 1 && block->ends_with_rep;
 }
 
 static void check_repeated(struct translation *t, struct block *block)
 {
 	qemu_plugin_register_vcpu_tb_exec_cond_cb(
-		t->tb, rerun_repeated, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_COND_NE,
+		t->tb, rerun_rep_started, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_COND_NE,
 		score_field(offsetof(struct score, block)), (uint64_t)(uintptr_t)block, block);
 }
 
@@ -86,13 +86,13 @@ static bool may_be_rerun(struct translation *t)
 	if (t->count != 1)
 		return false;
 	translation_decode(t);
-	return (t->facts[0].classes & memory) && !t->facts[0].repeats &&
+	return (t->facts[0].classes & memory) && !t->facts[0].has_rep &&
 	       !(t->facts[0].classes >> CLASS_BRANCH & 1);
 }
 
 static void mark_end(struct translation *t)
 {
-	const qemu_plugin_u64 ended = score_field(offsetof(struct score, ended));
+	const qemu_plugin_u64 ended = score_field(offsetof(struct score, block_ended));
 
 	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(t->tb, QEMU_PLUGIN_INLINE_STORE_U64,
 							  ended, 0);
@@ -106,30 +106,30 @@ static void mark_start(struct translation *t, struct block *block)
 	size_t field = offsetof(struct score, block);
 
 	if (may_be_rerun(t)) {
-		field = offsetof(struct score, alone);
-		qemu_plugin_register_vcpu_tb_exec_cond_cb(t->tb, rerun_lone, QEMU_PLUGIN_CB_NO_REGS,
-							  QEMU_PLUGIN_COND_NE, score_field(field),
-							  0, block);
+		field = offsetof(struct score, lone_block);
+		qemu_plugin_register_vcpu_tb_exec_cond_cb(
+			t->tb, rerun_lone_started, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_COND_NE,
+			score_field(field), 0, block);
 		qemu_plugin_register_vcpu_mem_cb(qemu_plugin_tb_get_insn(t->tb, 0), rerun_accessed,
 						 QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, block);
 	}
 	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(t->tb, QEMU_PLUGIN_INLINE_STORE_U64,
 							  score_field(field),
 							  (uint64_t)(uintptr_t)block);
-	if (block->comes_back)
+	if (block->jumps_inside)
 		mark_end(t);
 }
 
 static qemu_plugin_u64 score_entry(unsigned int entry)
 {
-	return score_field(offsetof(struct score, raw) + entry * sizeof(uint64_t));
+	return score_field(offsetof(struct score, biased) + entry * sizeof(uint64_t));
 }
 
 static void add_count(struct translation *t, struct block *block, unsigned int entry, uint64_t n)
 {
 	block->entries |= entry_bit(entry);
 	if (may_be_repeated(t, block))
-		return; /* rerun_repeated() adds */
+		return; /* rerun_rep_started() adds */
 	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(t->tb, QEMU_PLUGIN_INLINE_ADD_U64,
 							  score_entry(entry), n);
 }
@@ -175,11 +175,11 @@ static void add_alarm(struct translation *t, unsigned int entry)
 
 static void add_alarms(struct translation *t, uint64_t entries)
 {
-	uint64_t looked_at = installed_looked_at(LOOK_BLOCK);
+	uint64_t checked = installed_checked(CHECK_EACH_BLOCK);
 
-	if (!translation_goes_on(t))
-		looked_at |= installed_looked_at(LOOK_LOOP);
-	for (entries &= looked_at; entries; entries &= entries - 1)
+	if (!translation_jumps_forward(t))
+		checked |= installed_checked(CHECK_EACH_LOOP);
+	for (entries &= checked; entries; entries &= entries - 1)
 		add_alarm(t, (unsigned int)__builtin_ctzll(entries));
 }
 

@@ -9,7 +9,7 @@
 #include "translate/translation.h"
 
 /* Under -icount QEMU cuts blocks short, to be on time. */
-void counting_expect_cuts(void);
+void counting_under_icount(void);
 
 /* Entries that blocks of this level add to now. */
 uint64_t counting_entries(enum level level);

@@ -52,7 +52,7 @@ enum insn_kind decode_kind(const uint8_t *bytes, size_t length)
 	return INSN_OTHER;
 }
 
-bool decode_repeats(const uint8_t *bytes, size_t length)
+bool decode_is_rep_string(const uint8_t *bytes, size_t length)
 {
 	bool repeats = false;
 	size_t at = 0;
@@ -218,7 +218,7 @@ bool decode_facts(const uint8_t *bytes, size_t length, enum code_size size,
 	facts->flow = flow_of(&insn, operands);
 	facts->empties_caches =
 		insn.mnemonic == ZYDIS_MNEMONIC_WBINVD || insn.mnemonic == ZYDIS_MNEMONIC_INVD;
-	facts->repeats = insn.attributes &
+	facts->has_rep = insn.attributes &
 			 (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE);
 	/* Reading them is use, too: TCG works them out, and does not store that it has. */
 	facts->uses_flags = insn.cpu_flags && ((insn.cpu_flags->tested | insn.cpu_flags->modified |

@@ -26,7 +26,7 @@ enum insn_flow {
 struct insn_facts {
 	uint8_t classes; /* bit 1 << enum event_class */
 	bool uses_flags; /* reads or writes any of CF, PF, AF, ZF, SF, OF */
-	bool repeats;    /* by a REP prefix */
+	bool has_rep;    /* any of the REP prefixes */
 	bool empties_caches;
 	enum insn_flow flow;
 };
@@ -35,7 +35,7 @@ struct insn_facts {
 enum insn_kind decode_kind(const uint8_t *bytes, size_t length);
 
 /* Is this a string instruction that a prefix repeats? Needs no code size. */
-bool decode_repeats(const uint8_t *bytes, size_t length);
+bool decode_is_rep_string(const uint8_t *bytes, size_t length);
 
 /*
  * Where a direct near branch goes, from its own address. False for any other

@@ -11,24 +11,24 @@
 
 #define WAIT_US 1000
 
-void stale_translations(struct vcpu *vcpu)
+void stale_request(struct vcpu *vcpu)
 {
-	if (!plugin_retranslate() && vcpu->stale == STALE_NOT)
-		vcpu->stale = STALE_LATE;
+	if (!plugin_retranslate() && vcpu->stale == STALE_NONE)
+		vcpu->stale = STALE_REQUESTED;
 }
 
-void stale_begin(struct vcpu *vcpu)
+void stale_before_wrmsr(struct vcpu *vcpu)
 {
-	vcpu->stale = STALE_NOT;
+	vcpu->stale = STALE_NONE;
 }
 
 /*
  * Blocks do not count what this WRMSR has asked for before they are translated anew,
  * which another vCPU has asked for. WRMSR ends its block: what follows waits.
  */
-void stale_end(struct vcpu *vcpu, const struct site *wrmsr)
+void stale_after_wrmsr(struct vcpu *vcpu, const struct site *wrmsr)
 {
-	if (vcpu->stale == STALE_NOT)
+	if (vcpu->stale == STALE_NONE)
 		return;
 	vcpu->stale = STALE_AWAITED;
 	fixup_hook_behind(vcpu, wrmsr);
@@ -46,5 +46,5 @@ void stale_wait(struct vcpu *vcpu)
 		g_usleep(WAIT_US);
 		qemu_plugin_set_pc(reg_read(GUEST_IP));
 	}
-	vcpu->stale = STALE_NOT;
+	vcpu->stale = STALE_NONE;
 }

@@ -28,12 +28,13 @@ static void describe_site(struct translation *t, size_t index, enum insn_kind ki
 	site->length = (uint8_t)qemu_plugin_insn_size(insn);
 	site->page_offset = t->vaddr % PAGE;
 	site->last = index + 1 == t->count;
-	site->clean_flags = kind == INSN_RDPMC && translation_is_clean_before(t, index);
-	site->self = (uint16_t)translation_classes(t, index);
+	site->flags_stored = kind == INSN_RDPMC && translation_flags_stored_at(t, index);
+	site->classes = (uint16_t)translation_classes(t, index);
 	for (size_t i = index + 1; i < t->count; i++)
 		for (unsigned int class = 0; class < CLASS_INTERRUPT; class ++)
-			site->ahead[class] = (uint16_t)(site->ahead[class] +
-							(translation_classes(t, i) >> class & 1));
+			site->counted_ahead[class] =
+				(uint16_t)(site->counted_ahead[class] +
+					   (translation_classes(t, i) >> class & 1));
 }
 
 static void add_served(struct translation *t, size_t index, enum insn_kind kind)
@@ -108,7 +109,7 @@ static bool add_hooks(struct translation *t)
 	if (is_hooked)
 		qemu_plugin_register_vcpu_tb_exec_cond_cb(
 			t->tb, serve_hook, QEMU_PLUGIN_CB_RW_REGS_PC, QEMU_PLUGIN_COND_NE,
-			score_field(offsetof(struct score, held)), 0, NULL);
+			score_field(offsetof(struct score, hook_pending)), 0, NULL);
 	return is_reset || is_hooked;
 }
 

@@ -81,7 +81,7 @@ unsigned int translation_occurrences(const struct translation *t, unsigned int c
 	return n;
 }
 
-bool translation_is_clean_before(struct translation *t, size_t index)
+bool translation_flags_stored_at(struct translation *t, size_t index)
 {
 	if (index == 0)
 		return true;
@@ -100,12 +100,12 @@ enum insn_kind translation_kind(const struct translation *t, size_t index)
 	return decode_kind(bytes, length);
 }
 
-bool translation_repeats(const struct translation *t, size_t index)
+bool translation_is_rep_string(const struct translation *t, size_t index)
 {
 	uint8_t bytes[INSN_MAX];
 	size_t length = bytes_of(t, index, bytes);
 
-	return decode_repeats(bytes, length);
+	return decode_is_rep_string(bytes, length);
 }
 
 /* Of a direct branch at the block's end: from its own address. False: there is none. */
@@ -117,7 +117,7 @@ static bool last_target(const struct translation *t, int64_t *offset, size_t *le
 	return decode_target(bytes, *length, offset);
 }
 
-bool translation_comes_back(struct translation *t)
+bool translation_jumps_inside(struct translation *t)
 {
 	struct qemu_plugin_insn *last = qemu_plugin_tb_get_insn(t->tb, t->count - 1);
 	uint64_t at = qemu_plugin_insn_vaddr(last) - t->vaddr;
@@ -130,7 +130,7 @@ bool translation_comes_back(struct translation *t)
 	return t->facts[t->count - 1].classes >> CLASS_BRANCH & 1;
 }
 
-bool translation_goes_on(const struct translation *t)
+bool translation_jumps_forward(const struct translation *t)
 {
 	int64_t offset;
 	size_t length;

@@ -28,14 +28,14 @@ unsigned int translation_classes(const struct translation *t, size_t index);
 unsigned int translation_occurrences(const struct translation *t, unsigned int class);
 
 /* Does no instruction before this one use the flags? */
-bool translation_is_clean_before(struct translation *t, size_t index);
+bool translation_flags_stored_at(struct translation *t, size_t index);
 
 enum insn_kind translation_kind(const struct translation *t, size_t index);
 /* Is this instruction a REP? */
-bool translation_repeats(const struct translation *t, size_t index);
+bool translation_is_rep_string(const struct translation *t, size_t index);
 /* Can the block's last instruction lead to another one of its own? */
-bool translation_comes_back(struct translation *t);
+bool translation_jumps_inside(struct translation *t);
 /* Does a direct branch to a place further on end the block? Whatever else does may go back. */
-bool translation_goes_on(const struct translation *t);
+bool translation_jumps_forward(const struct translation *t);
 
 #endif
