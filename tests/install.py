@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What `meson install` brings: the headers, the libraries and what they export, and the
 command, which finds its parts. TAP on stdout."""
+import glob
 import os
 import re
 import shutil
@@ -9,9 +10,11 @@ import subprocess
 import sys
 import tempfile
 
-from tap import check, finish
+from tap import check, finish, skip
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT + "/docs")
+from manual import Header
 LIBRARIES = ("vpmu", "vpmu-perf-event")
 
 
@@ -105,6 +108,38 @@ def command(prefix):
               for path in ("/bench/traces/one.trace", "/tools/init/vpmu-init")})
 
 
+def manual(prefix):
+    pages = [found(prefix, "vpmu.1"), found(prefix, "vpmu.3")]
+    check("both manual pages are installed", all(pages), pages)
+    if not all(pages):
+        return
+    with open(pages[1], encoding="utf-8") as file:
+        text = file.read().replace("\\-", "-")
+    names = text.split(".SH NAME\n")[1].split(".SH")[0]
+    wanted = set.union(*map(of_library, LIBRARIES))
+    check("vpmu(3) names each public function, so that man finds it by that", wanted and all(
+        re.search(rf"\b{name}\b", names) for name in wanted), names)
+    missing = set()
+    for header in glob.glob("include/vpmu/*.h"):
+        with open(header, encoding="utf-8") as file:
+            missing |= set(re.findall(r"\b(?:vpmu|VPMU)_\w+\b", file.read()))
+    # Include guards, and what is in the structs that are the library's own.
+    missing = {name for name in missing - set(re.findall(r"\w+", text))
+               if not name.endswith("_H") and name != "vpmu_vendor"}
+    check("whatever is in a public header is in vpmu(3)", not missing, missing)
+    items = [item for path in glob.glob("include/vpmu/*.h") for item in Header(path).items]
+    without = [item.names for item in items if item.functions
+               and not any(line.startswith("Context: ") for line in item.comment)]
+    check("each function's context is told",
+          not without and wanted <= {name for item in items for name in item.names}, without)
+    if not shutil.which("man"):
+        skip("the manual pages have no mistakes in their markup", "there is no man")
+        return
+    done = run("man", "--warnings", "-l", *pages, env=dict(os.environ, LC_ALL="C.UTF-8"))
+    check("the manual pages have no mistakes in their markup",
+          done.returncode == 0 and done.stdout and not done.stderr, done.stderr)
+
+
 def main():
     os.chdir(ROOT)
     work = os.path.realpath(tempfile.mkdtemp(prefix="vpmu-install-"))
@@ -116,6 +151,7 @@ def main():
         libraries(prefix)
         packages(prefix)
         command(prefix)
+        manual(prefix)
     finally:
         shutil.rmtree(work)
     return finish()

@@ -67,42 +67,62 @@ struct vpmu_perf_event_options {
 	uint64_t reserved[8]; /* 0 */
 };
 
-/* The generic hardware events, by architectural event; raw events on a host of the same vendor. */
+/*
+ * The generic hardware events, by architectural event; raw events on a host of the same
+ * vendor. False: none of the host's events counts this. For the map of an embedder's own
+ * that changes a few events only.
+ *
+ * Context: any thread.
+ */
 bool vpmu_perf_event_hardware(const struct vpmu_event *event, struct perf_event_attr *attr);
 
 /*
  * A source for the vCPU whose PMU is (or will be) *pmu, which only has to be
- * initialised when the source is used. On the vCPU's thread. NULL with errno
- * set if there is no memory (ENOMEM) or a reserved field is not 0 (EINVAL). Pass it to
- * vpmu_init() with vpmu_perf_event_ops.
+ * initialised when the source is used. Pass it to vpmu_init() with vpmu_perf_event_ops. The
+ * options are copied. NULL with errno set if there is no memory (ENOMEM) or a reserved
+ * field is not 0 (EINVAL).
+ *
+ * Context: the vCPU's thread, which is the one that will run the guest.
  */
 struct vpmu_perf_event *vpmu_perf_event_new(struct vpmu *pmu,
 					    const struct vpmu_perf_event_options *options);
+
 /*
- * Close everything; vpmu_reset() the PMU first. On the vCPU's thread, whose signal
- * handler must not use the source from now on.
+ * Close everything; vpmu_reset() the PMU first. The signal handler must not use the
+ * source from now on. NULL is ignored.
+ *
+ * Context: the vCPU's thread.
  */
 void vpmu_perf_event_free(struct vpmu_perf_event *source);
 
+/* The functions of such a source, for vpmu_init(). */
 extern const struct vpmu_source_ops vpmu_perf_event_ops;
 
 /*
  * Before every entry of the guest with per_cpu set: renews the bindings if the
  * thread is on another CPU than they are. Nothing else, and nothing at all
- * without per_cpu. A few loads if the thread has not moved.
+ * without per_cpu. A few loads if the thread has not moved. A renewal that fails leaves
+ * the counter standing still; vpmu_perf_event_state() says why.
+ *
+ * Context: the vCPU's thread.
  */
 void vpmu_perf_event_enter(struct vpmu_perf_event *source);
 
 /*
- * From the handler of options.signal, on the vCPU's thread: the counter whose
- * event sent it is looked at. fd: siginfo's si_fd, or -1 if the signal does not
- * tell; the counters that have overflowed since the last signal are found in
- * either case. Async-signal-safe. False: there is no event of this source behind
- * it, or none any more.
+ * The signal of the options has come: the counter whose event sent it is looked at. fd:
+ * siginfo's si_fd, or -1 if the signal does not tell; the counters that have overflowed
+ * since the last signal are found in either case. False: there is no event of this
+ * source behind it, or none any more.
+ *
+ * Context: the handler of options.signal, on the vCPU's thread. Async-signal-safe.
  */
 bool vpmu_perf_event_signal(struct vpmu_perf_event *source, int fd);
 
-/* Without a signal: look at the counters whose events have overflowed. */
+/*
+ * Without a signal: look at the counters whose events have overflowed.
+ *
+ * Context: the vCPU's thread, before vpmu_service().
+ */
 void vpmu_perf_event_poll(struct vpmu_perf_event *source);
 
 /* What became of a counter's event since it was bound; for the host's user. */
@@ -129,8 +149,10 @@ struct vpmu_perf_event_state {
 };
 
 /*
- * counter: the library's index, as in struct vpmu_source_ops. System calls among
- * them; not for the fast path. On the vCPU's thread.
+ * What became of a counter's event. counter: the library's index, as in struct
+ * vpmu_source_ops. There are system calls in it: it is not for the fast path.
+ *
+ * Context: the vCPU's thread.
  */
 struct vpmu_perf_event_state vpmu_perf_event_state(struct vpmu_perf_event *source,
 						   unsigned int counter);

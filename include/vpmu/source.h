@@ -55,14 +55,24 @@ struct vpmu_event {
 #define VPMU_MAX_FIXED   4
 #define VPMU_FIXED       32
 
-/* The counters without the gap between the two kinds: an array's index. */
+/* How many counters of either kind a PMU has at most. */
 #define VPMU_SLOTS (VPMU_MAX_GENERAL + VPMU_MAX_FIXED)
 
+/*
+ * A counter's index without the gap between the two kinds, for arrays of VPMU_SLOTS.
+ *
+ * Context: any thread, signal handlers.
+ */
 static inline unsigned int vpmu_slot(unsigned int counter)
 {
 	return counter < VPMU_FIXED ? counter : counter - VPMU_FIXED + VPMU_MAX_GENERAL;
 }
 
+/*
+ * The counter that vpmu_slot() gives this index.
+ *
+ * Context: any thread, signal handlers.
+ */
 static inline unsigned int vpmu_slot_counter(unsigned int slot)
 {
 	return slot < VPMU_MAX_GENERAL ? slot : slot - VPMU_MAX_GENERAL + VPMU_FIXED;
@@ -72,8 +82,14 @@ static inline unsigned int vpmu_slot_counter(unsigned int slot)
 #define VPMU_NO_ALARM UINT64_MAX
 
 /*
- * Called by the library only from vpmu_* calls on the vCPU's own thread. counter is
- * its index, see VPMU_FIXED.
+ * What a source does. source is what vpmu_init() was given, counter an index (see
+ * VPMU_FIXED) of a counter that the PMU has.
+ *
+ * Context: the vCPU's thread, within the host's vpmu_* calls. bind, known and alarm
+ * only within vpmu_service(); unbind also within vpmu_reset() and vpmu_release_idle();
+ * total also where the guest's accesses are answered. They may call vpmu_look() and
+ * vpmu_ask_again(), no other function that takes the PMU. Between bind and unbind of a
+ * counter there is no other bind of it.
  */
 struct vpmu_source_ops {
 	/*

@@ -7,10 +7,17 @@
  * guest goes on, and delivers the PMI it asks for. docs/embedding.md shows the
  * whole loop.
  *
- * Threads: every function is called on the thread that runs the vCPU, or while that
- * thread stands still; vpmu_look(), vpmu_ask_again() and vpmu_set_filter() may be called
- * from any thread, the first two from signal handlers, too. Nothing is global, nothing
- * is allocated, nothing blocks.
+ * Threads: a PMU belongs to the thread that runs its vCPU. "Context" says for each
+ * function where it may be called. "The vCPU's thread" is that thread, or another one
+ * while it stands still and what it did is visible there (it was stopped with a lock,
+ * say). "Any thread" is also while the vCPU runs; a function that takes a PMU wants
+ * vpmu_init() to have returned. Signal handlers are named where they may call. Nothing is
+ * global, nothing is allocated, nothing blocks, no function may be called from within a
+ * source's functions, but vpmu_look() and vpmu_ask_again().
+ *
+ * Counters and totals are in occurrences of their events, masks of counters have a bit
+ * for each counter's index (see VPMU_FIXED), register values are whole registers
+ * (EDX:EAX).
  *
  * Manuals: Intel SDM vol. 3, chapter "Performance Monitoring" (below: SDM); AMD APM
  * vol. 2, "Performance Monitoring Counters", and the PPR of a processor.
@@ -94,7 +101,10 @@ enum vpmu_binding {
 	VPMU_REFUSED, /* nothing: the source cannot count the event */
 };
 
-/* One counter: a value that the guest has seen or set, and where the source then was. */
+/*
+ * One counter: a value that the guest has seen or set, and where the source then was. The
+ * fields are the library's own.
+ */
 struct vpmu_counter {
 	uint64_t value;          /* guest value, within the counter's width */
 	uint64_t since;          /* source total at which value held; while counting */
@@ -159,42 +169,67 @@ struct vpmu {
  * The usual configuration of an Intel version: 4 general counters (8 from version 5
  * on; 2 of 40 bits in version 1) and 3 fixed ones from version 2 on, all of 48 bits,
  * full width writes. version 0: off. events: as in struct vpmu_config; fixed counters
- * whose event is missing are left out, with those after them.
+ * whose event is missing are left out, with those after them. What does not exist
+ * is refused by vpmu_init(), not here.
+ *
+ * Context: any thread.
  */
 struct vpmu_config vpmu_config_intel(unsigned int version, uint32_t events);
 
 /*
  * The usual configuration of an AMD version: version 1 with 4 counters (K7) or 6 (core
- * extension), version 2 with 6. version 0: off.
+ * extension), version 2 with 6. version 0: off. events: those that AMD's processors have
+ * no encoding for (see vpmu_event_encoding()) are left out.
+ *
+ * Context: any thread.
  */
 struct vpmu_config vpmu_config_amd(unsigned int version, unsigned int counters, uint32_t events);
 
-/* The event of a fixed counter, 0 to VPMU_MAX_FIXED - 1. Any thread. */
+/*
+ * The event of a fixed counter, 0 to VPMU_MAX_FIXED - 1 (SDM, "Fixed-function Performance
+ * Counters"); VPMU_EVENT_RAW if there is none.
+ *
+ * Context: any thread.
+ */
 enum vpmu_event_id vpmu_fixed_event(unsigned int fixed);
 
 /*
- * How a vendor's general counters select an event (see enum vpmu_event_id). False if they
- * cannot, or not on all of the vendor's processors in the same way. Any thread.
+ * How a vendor's general counters select an event (see enum vpmu_event_id). False, and
+ * nothing is stored, if they cannot, or not on all of the vendor's processors in the same
+ * way.
+ *
+ * Context: any thread.
  */
 bool vpmu_event_encoding(enum vpmu_vendor_id vendor, enum vpmu_event_id id, uint16_t *select,
 			 uint8_t *umask);
 
 /*
  * Make *pmu a PMU in its RESET state that counts with ops(source). ops may be
- * NULL only if the PMU is off. On an error *pmu is off. What *pmu was before
- * does not matter; if it was a PMU, vpmu_reset() it first to end its bindings.
- * The PMU of a vCPU whose CPUID changes is initialised anew.
+ * NULL only if the PMU is off. The configuration is copied; ops and source have to be
+ * there as long as the PMU is. What *pmu was before does not matter; if it was a PMU,
+ * vpmu_reset() it first to end its bindings: that is also all that has to be done at
+ * its end. The PMU of a vCPU whose CPUID changes is initialised anew.
+ *
+ * VPMU_OK, or why the configuration is refused: *pmu is then a PMU that is off.
+ *
+ * Context: the vCPU's thread.
  */
 enum vpmu_error vpmu_init(struct vpmu *pmu, const struct vpmu_config *config,
 			  const struct vpmu_source_ops *ops, void *source);
 
-/* A short English text for a vendor's error, without a full stop. Any thread. */
+/*
+ * A short English text for a vendor's error, without a full stop. It lasts.
+ *
+ * Context: any thread, signal handlers.
+ */
 const char *vpmu_error_text(enum vpmu_vendor_id vendor, enum vpmu_error error);
 
 /*
  * RESET or power-up of the vCPU: all registers get their reset values and all
  * bindings end (SDM, "Processor State Following Power-up, Reset, or INIT").
  * INIT leaves the PMU as it is: a host does nothing.
+ *
+ * Context: the vCPU's thread.
  */
 void vpmu_reset(struct vpmu *pmu);
 
@@ -209,13 +244,21 @@ void vpmu_reset(struct vpmu *pmu);
  * Of a register that is shared (vpmu_msr_bits() is not all ones) the host stores in
  * *value what it would answer itself, and gets it back with the PMU's bits in it; a
  * write is only about the PMU's bits, and if it is VPMU_DONE the host does the rest.
+ *
+ * If the answer is not VPMU_DONE, *value is as it was.
+ *
+ * Context: the vCPU's thread, when the guest executes the instruction, before
+ * vpmu_retired() for it.
  */
 enum vpmu_answer vpmu_rdmsr(struct vpmu *pmu, uint32_t msr, uint64_t *value);
 enum vpmu_answer vpmu_wrmsr(struct vpmu *pmu, uint32_t msr, uint64_t value);
 
 /*
  * Which bits of an MSR are the PMU's: all of them, some (a register that the PMU shares
- * with the rest of the processor), or none (then vpmu_rdmsr() is VPMU_NOT_MINE).
+ * with the rest of the processor), or none (then vpmu_rdmsr() is VPMU_NOT_MINE). The
+ * configuration alone decides.
+ *
+ * Context: any thread.
  */
 uint64_t vpmu_msr_bits(const struct vpmu *pmu, uint32_t msr);
 
@@ -229,14 +272,20 @@ struct vpmu_msr_range {
 /*
  * The registers that the PMU answers, for hosts that say beforehand what they intercept
  * (bitmaps, filters). Stores as many ranges as there is room for and returns how many
- * there are; ranges may be NULL if room is 0.
+ * there are; ranges may be NULL if room is 0. The configuration alone decides.
+ *
+ * Context: any thread.
  */
 unsigned int vpmu_msr_ranges(const struct vpmu *pmu, struct vpmu_msr_range *ranges,
 			     unsigned int room);
 
 /*
  * RDPMC with ECX = index. allowed: the privilege level is 0, or CR4.PCE is
- * set, or CR0.PE is clear (SDM vol. 2, RDPMC; APM vol. 3, RDPMC).
+ * set, or CR0.PE is clear (SDM vol. 2, RDPMC; APM vol. 3, RDPMC). VPMU_DONE, or
+ * VPMU_FAULT with *value as it was. As a read of the counter's MSR it may find an overflow.
+ *
+ * Context: the vCPU's thread, when the guest executes the instruction, before
+ * vpmu_retired() for it.
  */
 enum vpmu_answer vpmu_rdpmc(struct vpmu *pmu, uint32_t index, bool allowed, uint64_t *value);
 
@@ -244,32 +293,44 @@ enum vpmu_answer vpmu_rdpmc(struct vpmu *pmu, uint32_t index, bool allowed, uint
  * Bring EAX, EBX, ECX, EDX (regs[0..3]) as the host would return them for a leaf into
  * line with the PMU: what it has is announced, what it has not (debug store, precise
  * events, branch records, other vendors' counters) is hidden. Other leaves stay as they
- * are. The highest leaf (0H, 80000000H) is raised to one that the PMU needs.
+ * are. The highest leaf (0H, 80000000H) is raised to one that the PMU needs. The
+ * configuration alone decides (SDM vol. 2, CPUID; APM vol. 3, appendix E).
+ *
+ * Context: any thread.
  */
 void vpmu_cpuid(const struct vpmu *pmu, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
 
 /*
  * The leaves that vpmu_cpuid() may change, of all their subleaves. Stores as many as
  * there is room for and returns how many there are; leaves may be NULL if room is 0.
+ *
+ * Context: any thread.
  */
 unsigned int vpmu_cpuid_leaves(const struct vpmu *pmu, uint32_t *leaves, unsigned int room);
 
 /*
  * EFER.SVME of the vCPU has changed (config.nested; it is 0 after vpmu_reset()). A counter
  * that is restricted to host or guest mode counts only while it is 1 (APM vol. 2,
- * "Performance Event-Select Registers").
+ * "Performance Event-Select Registers"). It takes effect at the next vpmu_service().
+ *
+ * Context: the vCPU's thread.
  */
 void vpmu_set_svme(struct vpmu *pmu, bool svme);
 
 /*
- * Look at this counter: its total may have reached its alarm. Only a hint;
- * safe from any thread, from signal handlers and from inside a source's
- * functions. The host sees to it that vpmu_service() is called soon (it makes
- * a running vCPU exit). An index that is no counter is ignored.
+ * Look at this counter: its total may have reached its alarm. Only a hint. The host sees
+ * to it that vpmu_service() is called soon: it makes a running vCPU exit, and keeps one
+ * that is about to run from doing so. An index that is no counter is ignored.
+ *
+ * Context: any thread, signal handlers, a source's functions.
  */
 void vpmu_look(struct vpmu *pmu, unsigned int counter);
 
-/* vpmu_retired() when some counter counts the instruction. */
+/*
+ * vpmu_retired() when some counter counts the instruction. Hosts call that.
+ *
+ * Context: the vCPU's thread.
+ */
 void vpmu_count_retired(struct vpmu *pmu, unsigned int kind);
 
 /*
@@ -287,6 +348,8 @@ void vpmu_count_retired(struct vpmu *pmu, unsigned int kind);
  * instruction that is counted here, and the next vpmu_service() moves it once
  * that is more than 1/1024 of what is left to the overflow: a PMI may be late by
  * that part, and with fewer than 1024 left it is not.
+ *
+ * Context: the vCPU's thread, once the instruction has been emulated without a fault.
  */
 static inline void vpmu_retired(struct vpmu *pmu, unsigned int kind)
 {
@@ -294,7 +357,11 @@ static inline void vpmu_retired(struct vpmu *pmu, unsigned int kind)
 		vpmu_count_retired(pmu, kind);
 }
 
-/* vpmu_service() when there is something to do. */
+/*
+ * vpmu_service() when there is something to do. Hosts call that.
+ *
+ * Context: the vCPU's thread.
+ */
 unsigned int vpmu_service_due(struct vpmu *pmu);
 
 /*
@@ -304,6 +371,8 @@ unsigned int vpmu_service_due(struct vpmu *pmu);
  * its functions meanwhile (an alarm that was reached when it was set) is heeded
  * by the same call, so no call has to be repeated; any other that comes
  * meanwhile may be left for the next.
+ *
+ * Context: the vCPU's thread, before each entry of the guest.
  */
 static inline unsigned int vpmu_service(struct vpmu *pmu)
 {
@@ -316,12 +385,16 @@ static inline unsigned int vpmu_service(struct vpmu *pmu)
  * End the bindings of counters that are not counting. A stopped counter keeps
  * its binding, because guests stop and start counters all the time: a host
  * calls this when they have been idle for long. Returns how many ended.
+ *
+ * Context: the vCPU's thread.
  */
 unsigned int vpmu_release_idle(struct vpmu *pmu);
 
 /*
  * Counters that count at this moment, or may from the next vpmu_service() on: a bit for
  * each index. One whose event the source refuses is not among them.
+ *
+ * Context: the vCPU's thread.
  */
 uint64_t vpmu_active(const struct vpmu *pmu);
 
@@ -329,6 +402,8 @@ uint64_t vpmu_active(const struct vpmu *pmu);
  * Counters that have overflowed and that the guest has not acknowledged yet, and what else
  * the vendor's status register says, as it is held: no source is asked. 0 where
  * the PMU has no such register.
+ *
+ * Context: the vCPU's thread.
  */
 uint64_t vpmu_status(const struct vpmu *pmu);
 
