@@ -173,13 +173,8 @@ static bool is_advertised(const struct vpmu_config *config, enum vpmu_event_id i
 /* A fixed counter counts the same as the general event of its number. */
 static const char *fixed_counter(const struct vpmu_config *config, enum vpmu_event_id id)
 {
-	static const enum vpmu_event_id fixed[VPMU_MAX_FIXED] = { VPMU_EVENT_INSTRUCTIONS,
-								  VPMU_EVENT_CYCLES,
-								  VPMU_EVENT_REF_CYCLES,
-								  VPMU_EVENT_TOPDOWN_SLOTS };
-
-	for (unsigned int i = 0; i < config->fixed && i < VPMU_MAX_FIXED; i++)
-		if (fixed[i] == id)
+	for (unsigned int i = 0; i < config->fixed; i++)
+		if (vpmu_fixed_event(i) == id)
 			return text(", and on fixed counter %u", i);
 	return "";
 }
@@ -205,7 +200,8 @@ static void print_event(struct sheet *sheet, const struct vpmu_config *config,
 			const struct event_row *event, const struct pmu_options *options)
 {
 	const char *how = how_counted(config, event, options);
-	const char *encoding = text("%02x/%02x", event->select, event->umask);
+	struct event_encoding selects = event_encoding(event);
+	const char *encoding = text("%02x/%02x", selects.select, selects.umask);
 
 	if (!sheet->as_json) {
 		printf("  %s %-34s %s\n", encoding, event->name, how);
@@ -262,8 +258,7 @@ static void print_models(struct sheet *sheet, const struct pmu_options *options)
 static void print_pmu(struct sheet *sheet, const struct pmu_options *options)
 {
 	unsigned int version = pmu_version(options->pmu);
-	struct vpmu_config config =
-		vpmu_config_intel(version, events_architectural(pmu_models(options)));
+	struct vpmu_config config = vpmu_config_intel(version, events_with_id(pmu_models(options)));
 
 	begin(sheet, "pmu", text("\nPMU %s", options->pmu));
 	if (sheet->as_json) {

@@ -114,14 +114,6 @@ void pmu_check_files(const struct pmu_options *options)
 		check_writable(options->trace);
 }
 
-static const struct event_row *find_encoding(unsigned int select, unsigned int umask)
-{
-	for (size_t i = 0; i < event_rows_count; i++)
-		if (event_rows[i].select == select && event_rows[i].umask == umask)
-			return &event_rows[i];
-	return NULL;
-}
-
 struct encoding {
 	unsigned int select, umask, cmask, invert, edge;
 };
@@ -140,7 +132,7 @@ static const char *why_not(const struct encoding *encoding, const struct event_r
 
 static void print_encoding(const struct encoding *encoding, bool models)
 {
-	const struct event_row *row = find_encoding(encoding->select, encoding->umask);
+	const struct event_row *row = event_find_encoding(encoding->select, encoding->umask);
 
 	fprintf(stderr, "vpmu: not counted: event %02x/%02x", encoding->select, encoding->umask);
 	if (encoding->cmask)

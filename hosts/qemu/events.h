@@ -10,9 +10,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <vpmu/source.h>
+#include <vpmu/vpmu.h>
 
-/* What one pass over a block's instructions can count. */
+/* What is counted. The first eight are properties of an instruction. */
 enum event_class {
 	CLASS_INSTRUCTION,
 	CLASS_BRANCH,
@@ -23,7 +23,7 @@ enum event_class {
 	CLASS_LOAD,
 	CLASS_STORE,
 	CLASS_INTERRUPT,   /* counted when one is taken, not in a block */
-	CLASS_BRANCH_MISS, /* this and the following: what a model says (models.c) */
+	CLASS_BRANCH_MISS, /* this one and those that follow are counts of a model (models/) */
 	CLASS_L1I_MISS,
 	CLASS_L1D_FILL,
 	CLASS_LLC_REFERENCE,
@@ -35,11 +35,11 @@ enum event_class {
 };
 
 struct event_row {
-	uint8_t select;
+	enum vpmu_event_id id; /* VPMU_EVENT_RAW: select and umask say which event it is */
+	uint8_t select;        /* 0 of events whose encoding the library knows */
 	uint8_t umask;
-	enum vpmu_event_id id;  /* VPMU_EVENT_RAW if the event is not architectural */
 	enum event_class class; /* CLASS_NONE: not counted */
-	bool cycles;            /* in cycles: instructions times cpi */
+	bool cycles;            /* it counts cycles: instructions times cpi */
 	const char *name;       /* as the SDM or perf's event list calls it */
 	const char *why;        /* why it is not counted; NULL if it is */
 };
@@ -56,10 +56,19 @@ static inline bool event_is_modelled(const struct event_row *row)
 /* NULL if the event is counted, with models or without; else why not. */
 const char *event_why_not(const struct event_row *row, bool models);
 
-/* Architectural events that are counted: struct vpmu_config's events. */
-uint32_t events_architectural(bool models);
+/* The events with an id that are counted: struct vpmu_config's events. */
+uint32_t events_with_id(bool models);
 
-/* The row of an event, or NULL if the table does not know it. */
-const struct event_row *event_find(enum vpmu_event_id id, unsigned int select, unsigned int umask);
+/* How a guest selects the row's event. */
+struct event_encoding {
+	uint16_t select;
+	uint8_t umask;
+};
+
+struct event_encoding event_encoding(const struct event_row *row);
+
+/* The row of an event, or of an encoding; NULL if the table does not know it. */
+const struct event_row *event_find(const struct vpmu_event *event);
+const struct event_row *event_find_encoding(unsigned int select, unsigned int umask);
 
 #endif

@@ -212,7 +212,7 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 		if (parse_argument(argv[i]) < 0)
 			return -1;
 	config = vpmu_config_intel(pmu_version,
-				   pmu_version ? events_architectural(models_enabled()) : 0);
+				   pmu_version ? events_with_id(models_enabled()) : 0);
 	config.debug_bits = DEBUG_BITS;
 	if (trace_path && !record_start(trace_path, &config))
 		return refuse("cannot write the trace: %s", strerror(errno));

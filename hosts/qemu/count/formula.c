@@ -65,7 +65,7 @@ static bool masked_formula(const struct vpmu_event *event, struct formula *f)
 
 bool formula_of(const struct vpmu_event *event, struct formula *f)
 {
-	const struct event_row *row = event_find(event->id, event->select, event->umask);
+	const struct event_row *row = event_find(event);
 
 	if (!row || event_why_not(row, models_enabled()))
 		return false;
