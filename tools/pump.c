@@ -26,14 +26,6 @@ struct stopper {
 	const sigset_t *mask;
 };
 
-/* What the guest's frames come to. */
-struct taker {
-	struct stopper stopper;
-	struct bring_out *bring_out;
-	enum pump_end end;
-	int status;
-};
-
 /* Where poll finds room, a pipe has so much of it that PIPE_BUF bytes do not block. */
 static bool write_all(int fd, const char *data, size_t size, const struct stopper *stopper)
 {
@@ -56,49 +48,35 @@ static bool write_all(int fd, const char *data, size_t size, const struct stoppe
 	return true;
 }
 
-/* Each returns false if nothing more is taken, with the reason in end. */
-static bool take_output(const struct wire_header *header, const char *data, struct taker *taker)
+/* Returns false if the frame is the last one, or nobody takes it. */
+static bool take_frame(const struct wire_header *header, const char *data,
+		       const struct stopper *stopper, enum pump_end *end, int *status)
 {
 	int fd = header->type == WIRE_STDOUT ? STDOUT_FILENO : STDERR_FILENO;
-
-	if (write_all(fd, data, header->size, &taker->stopper))
-		return true;
-	taker->end = *taker->stopper.stop ? PUMP_INTERRUPTED : PUMP_CLOSED;
-	return false;
-}
-
-static bool take_status(const struct wire_header *header, const char *data, struct taker *taker)
-{
 	int32_t value;
 
-	taker->end = header->size == sizeof(value) ? PUMP_STATUS : PUMP_NONSENSE;
-	if (taker->end == PUMP_STATUS) {
-		memcpy(&value, data, sizeof(value));
-		taker->status = value;
-	}
-	return false;
-}
-
-static bool take_frame(const struct wire_header *header, const char *data, struct taker *taker)
-{
 	switch (header->type) {
 	case WIRE_STDOUT:
 	case WIRE_STDERR:
-		return take_output(header, data, taker);
+		if (write_all(fd, data, header->size, stopper))
+			return true;
+		*end = *stopper->stop ? PUMP_INTERRUPTED : PUMP_CLOSED;
+		return false;
 	case WIRE_STATUS:
-		return take_status(header, data, taker);
-	case WIRE_ERROR:
-		warn("%.*s", (int)header->size, data);
-		taker->end = PUMP_ERROR;
+		memcpy(&value, data, sizeof(value));
+		*status = value;
+		*end = PUMP_STATUS;
 		return false;
 	default:
-		taker->end = PUMP_NONSENSE;
-		return bring_out_take(taker->bring_out, header->type, data, header->size);
+		warn("%.*s", (int)header->size, data);
+		*end = PUMP_ERROR;
+		return false;
 	}
 }
 
-/* Take the whole frames there are. */
-static bool take_frames(struct buffer *in, struct taker *taker)
+/* Take the whole frames there are. Returns false as take_frame(). */
+static bool take_frames(struct buffer *in, const struct stopper *stopper, enum pump_end *end,
+			int *status)
 {
 	struct wire_header header;
 	size_t at = 0;
@@ -106,12 +84,12 @@ static bool take_frames(struct buffer *in, struct taker *taker)
 	while (in->have - at >= sizeof(header)) {
 		memcpy(&header, in->data + at, sizeof(header));
 		if (header.size > WIRE_MAX) {
-			taker->end = PUMP_NONSENSE;
+			*end = PUMP_GONE;
 			return false;
 		}
 		if (in->have - at < sizeof(header) + header.size)
 			break;
-		if (!take_frame(&header, in->data + at + sizeof(header), taker))
+		if (!take_frame(&header, in->data + at + sizeof(header), stopper, end, status))
 			return false;
 		at += sizeof(header) + header.size;
 	}
@@ -154,11 +132,12 @@ static bool receive(int guest, struct buffer *in)
 	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-enum pump_end pump(int guest, bool input, struct bring_out *bring_out,
-		   const volatile sig_atomic_t *stop, const sigset_t *mask, int *status)
+enum pump_end pump(int guest, bool input, const volatile sig_atomic_t *stop, const sigset_t *mask,
+		   int *status)
 {
 	static struct buffer in, out;
-	struct taker taker = { .stopper = { .stop = stop, .mask = mask }, .bring_out = bring_out };
+	const struct stopper stopper = { .stop = stop, .mask = mask };
+	enum pump_end end = PUMP_GONE;
 
 	if (!input) {
 		const struct wire_header nothing = { .type = WIRE_STDIN };
@@ -182,10 +161,8 @@ enum pump_end pump(int guest, bool input, struct bring_out *bring_out,
 			continue;
 		if (!receive(guest, &in))
 			return PUMP_GONE;
-		if (!take_frames(&in, &taker)) {
-			*status = taker.status;
-			return taker.end;
-		}
+		if (!take_frames(&in, &stopper, &end, status))
+			return end;
 	}
 	return PUMP_INTERRUPTED;
 }

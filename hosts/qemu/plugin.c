@@ -58,11 +58,14 @@ static void flushed(void *unused)
 	(void)unused;
 	vcpus_each(branches_keep);
 	vcpus_each(rerun_keep_rep);
-	block_forget_all();
+	block_free_all();
 	hooks_flushed();
 }
 
-/* Also where a QEMU goes into the background: the process that stays behind has no vCPU. */
+/*
+ * A QEMU that goes into the background (-daemonize) has two ends: the process in the
+ * foreground exits as well. That one has no vCPU.
+ */
 static void at_exit(void *unused)
 {
 	(void)unused;
@@ -178,7 +181,7 @@ static int parse_argument(const char *argument)
 		      argument);
 }
 
-/* A plugin is not told. Where it cannot be found out it may be so. */
+/* QEMU does not tell a plugin of -icount. If its command line cannot be read, it may be there. */
 static bool may_be_icount(void)
 {
 	char *words;
@@ -211,8 +214,7 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 	for (int i = 0; i < argc; i++)
 		if (parse_argument(argv[i]) < 0)
 			return -1;
-	config = vpmu_config_intel(pmu_version,
-				   pmu_version ? events_with_id(models_enabled()) : 0);
+	config = vpmu_config_intel(pmu_version, pmu_version ? events_with_id(models_enabled()) : 0);
 	config.debug_bits = DEBUG_BITS;
 	if (trace_path && !record_start(trace_path, &config))
 		return refuse("cannot write the trace: %s", strerror(errno));

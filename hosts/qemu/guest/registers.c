@@ -24,7 +24,7 @@ static const char *const names[GUEST_COUNT][2] = {
 	[GUEST_KGSBASE] = { "k_gs_base", "k_gs_base" },
 };
 
-/* A handle names a register, the same on every vCPU. */
+/* A handle is the same on every vCPU. */
 static struct {
 	struct qemu_plugin_register *handle;
 	bool exists;
@@ -56,7 +56,7 @@ static void find_registers(void)
 	g_array_free(list, TRUE);
 }
 
-/* By the first vCPU; others may come while that one runs. */
+/* The first vCPU does it. Others may start at the same time. */
 void registers_init(void)
 {
 	static gsize done;
@@ -121,7 +121,7 @@ uint64_t code_base(void)
 	return flat ? 0 : reg_read(GUEST_CS) << 4;
 }
 
-/* CS.L cannot be read, but outside 64-bit code registers show, and take, their lower halves. */
+/* CS.L cannot be read. Outside 64-bit code QEMU reads and writes registers as 32 bits. */
 bool code_is_64(void)
 {
 	uint64_t before = reg_read(GUEST_DX);

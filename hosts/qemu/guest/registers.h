@@ -39,12 +39,13 @@ void reg_write(enum reg reg, uint64_t value);
 uint64_t reg_read_pair(void);
 void reg_write_pair(uint64_t value);
 
-/* The privilege level that the vCPU is at. */
+/* The level that the vCPU runs at. */
 enum level level_now(void);
 
 /*
- * The base of the code segment, as far as it matters here: in protected mode one that
- * is a number of pages does not, and others are not known.
+ * The base of the code segment. In protected mode it cannot be read and is taken as 0:
+ * the offset in a page, which is what counts here, is then right where the base is a
+ * number of pages.
  */
 uint64_t code_base(void);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What is still to be done about an instruction that QEMU runs itself: before the
- * next one, by a callback on what follows, or by a hook where it ends its block.
+ * A fixup corrects the result of an instruction that QEMU runs itself. It is applied
+ * before the next instruction: by a callback on that one, or, if the instruction ends
+ * its block, by a hook of the next block.
  */
 #ifndef VPMU_QEMU_FIXUP_H
 #define VPMU_QEMU_FIXUP_H
@@ -16,8 +17,8 @@ enum fixup_kind {
 	FIXUP_CPUID,  /* adjust what CPUID returned for index, subleaf */
 	FIXUP_SHARED, /* adjust what RDMSR of a shared register, index, returned */
 	FIXUP_RESULT, /* RDMSR returns value */
-	FIXUP_CX,     /* value goes back into ECX, changed to make QEMU raise #GP */
-	FIXUP_CR4,    /* the same for CR4 */
+	FIXUP_CX,     /* restore ECX, which was changed to make QEMU raise #GP */
+	FIXUP_CR4,    /* restore CR4, for the same reason */
 };
 
 struct fixup {
@@ -27,16 +28,16 @@ struct fixup {
 	uint64_t value;
 };
 
-/* When the instruction's exception has been raised. */
+/* The instruction raises an exception. The fixup is applied then. */
 void fixup_on_exception(struct vcpu *vcpu, struct fixup fixup);
-/* Behind the instruction, which goes on as QEMU has it. */
+/* The instruction raises none. The fixup is applied behind it. */
 void fixup_behind(struct vcpu *vcpu, const struct site *site, struct fixup fixup);
-/* Now, if there is one. */
+/* Apply the fixup, if there is one. */
 void fixup_apply(struct vcpu *vcpu);
 
-/* The hook of what follows the site, which ends its block, is to run. */
+/* The site ends its block, and the hook of the next block has something to do. */
 void fixup_hook_behind(struct vcpu *vcpu, const struct site *site);
-/* Something has come that waits for a hook, or has gone. */
+/* Derive score.hook_pending from what waits for a hook. To be called when that changes. */
 void fixup_update_hook(struct vcpu *vcpu);
 
 #endif

@@ -2,12 +2,14 @@
  *
  * See serve.h.
  *
- * A callback runs before its instruction, and leaving a block from a callback
- * loses what TCG keeps lazily (the arithmetic flags). So QEMU runs the
- * instruction itself wherever it can, and the result is put right before the
- * next one (fixup.c): RDMSR and CPUID are finished by a callback on what follows,
- * WRMSR needs nothing (TCG ignores MSRs that it does not know), and a #GP is had by
- * naming an MSR that QEMU faults on. RDPMC is a file of its own.
+ * A callback runs before its instruction. If it sets the PC, the block ends, and the
+ * flags that TCG has not stored yet are lost. So QEMU runs the instruction itself
+ * wherever it can, and a fixup corrects the result before the next instruction:
+ *
+ * - RDMSR and CPUID have a fixup behind them.
+ * - WRMSR needs none: TCG ignores MSRs that it does not know.
+ * - #GP: ECX names an MSR that QEMU answers with #GP. A fixup restores ECX.
+ * - RDPMC is in rdpmc.c.
  */
 #include "serve.h"
 #include "guest/registers.h"
@@ -18,7 +20,8 @@
 #include "site.h"
 #include "vcpu.h"
 
-#define MSR_FAULTS 0x80e /* DFR: not an x2APIC register; unlike others it leaves ESR alone */
+/* Always #GP: x2APIC mode has no DFR. Unlike other such registers it does not change ESR. */
+#define MSR_FAULTS 0x80e
 
 void serve_reset(struct vcpu *vcpu)
 {
@@ -32,7 +35,6 @@ void serve_reset(struct vcpu *vcpu)
 	vcpu->totals.site = NULL;
 }
 
-/* QEMU's RDMSR and WRMSR answer this MSR with #GP(0); ECX is restored after. */
 static void fault_msr(struct vcpu *vcpu, const struct site *site)
 {
 	fixup_on_exception(vcpu, (struct fixup){ .kind = FIXUP_CX, .value = reg_read(GUEST_CX) });
@@ -40,7 +42,7 @@ static void fault_msr(struct vcpu *vcpu, const struct site *site)
 	reg_write(GUEST_CX, MSR_FAULTS);
 }
 
-/* QEMU reads its own bits of it. */
+/* The PMU has some of the bits only, and QEMU the others. */
 static bool is_shared(const struct vcpu *vcpu, uint32_t msr)
 {
 	uint64_t bits = vpmu_msr_bits(&vcpu->pmu, msr);

@@ -7,14 +7,17 @@
 
 struct vcpu;
 
-/* Before an instruction that is served. */
+/* Before an instruction that is served. May not return. */
 void serve(unsigned int vcpu_index, void *site);
 /* On the instruction behind one that was served. */
 void serve_finish(unsigned int vcpu_index, void *unused);
-/* At the start of a block in which an access may have to be finished. */
+/*
+ * At the start of a block with a hook, if the vCPU's hook is pending: a fixup, an RDPMC
+ * whose handler may begin here, a wait for new translations. May not return.
+ */
 void serve_hook(unsigned int vcpu_index, void *unused);
 
-/* RESET: what was under way will not come. */
+/* RESET: nothing is pending any more. */
 void serve_reset(struct vcpu *vcpu);
 
 #endif

@@ -8,9 +8,9 @@
 #include "vcpu.h"
 
 /*
- * Translations are shared between mappings, so only the page bits of EIP are new;
- * EIP itself may lag behind within the block, which may have gone on into its
- * second page.
+ * Mappings share translations, so only the page of EIP tells where this one runs. The
+ * rest of EIP may be that of an earlier instruction of the block. If it is below the
+ * block's start, the block has crossed into its second page.
  */
 static uint64_t address(const struct site *site, uint64_t base)
 {
@@ -39,7 +39,7 @@ void site_leave_block(struct vcpu *vcpu, const struct site *site, bool retired)
 	const struct block *block = as_block(vcpu_score(vcpu)->block);
 
 	vcpu_leave_block(vcpu);
-	/* Where the site's own level is not counted, the block is one of the other. */
+	/* If the site's level is not counted, this is an earlier block, of another level. */
 	if (!block || block->level != site->level)
 		return;
 	for (unsigned int i = 0; i < block->count; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Where an instruction that is being served is, and the end of its block.
+ * The place of an instruction that is being served.
  */
 #ifndef VPMU_QEMU_SITE_H
 #define VPMU_QEMU_SITE_H
@@ -9,12 +9,12 @@
 
 struct vcpu;
 
-/* EIP of the site now, ... */
+/* The instruction pointer at the site, relative to the code segment. */
 uint64_t site_ip(const struct site *site);
-/* ... and its linear address. */
+/* Its linear address. */
 uint64_t site_address(const struct site *site);
 
-/* The block is left behind the site (retired) or before it: uncount the rest. */
+/* The block ends behind the site (retired) or before it. The rest of it does not count. */
 void site_leave_block(struct vcpu *vcpu, const struct site *site, bool retired);
 
 #endif

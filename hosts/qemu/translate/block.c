@@ -6,9 +6,8 @@
 #include "block.h"
 #include <sys/mman.h>
 
-/* What callbacks hold of their blocks; freed when the translations are gone. */
 static GMutex lock;
-static GSList *kept;
+static GSList *kept; /* by block_keep() */
 
 void *block_keep(void *memory)
 {
@@ -19,8 +18,8 @@ void *block_keep(void *memory)
 }
 
 /*
- * Memory for what translated code has the address of: x86 hosts store a number that
- * fits in 31 bits in one instruction, others take two. Lives as long.
+ * Translated code stores the address of its block. On x86 hosts a store of a constant
+ * that fits in 31 bits is one instruction, others are two. So blocks are in low memory.
  */
 #define LOW_SIZE 0x100000u
 #ifndef MAP_32BIT
@@ -67,7 +66,7 @@ struct block *block_new(size_t count)
 	return low_allocate(sizeof(struct block) + count * sizeof(struct block_insn));
 }
 
-void block_forget_all(void)
+void block_free_all(void)
 {
 	g_slist_free_full(kept, g_free);
 	kept = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What is known of a block that has been translated, and the memory that
- * callbacks and translated code refer to: it goes with the translations.
+ * What is known of a block that has been translated. Callbacks and translated code
+ * refer to it, so its memory lives as long as the translations.
  */
 #ifndef VPMU_QEMU_BLOCK_H
 #define VPMU_QEMU_BLOCK_H
@@ -16,20 +16,19 @@ struct block_insn {
 	uint8_t length;
 };
 
-/* A counted block. Lives until QEMU throws its translations away; see rerun_keep_rep(). */
+/* A counted block. */
 struct block {
-	uint64_t vaddr;   /* where it was translated: another mapping may run it elsewhere */
-	const char *code; /* where QEMU has its bytes, if it has: the same for all mappings */
-	uint64_t entries; /* which totals it adds to: bit per entry */
+	uint64_t vaddr;   /* where it was translated; another mapping may run it elsewhere */
+	const char *code; /* its bytes in QEMU's memory: the same for all mappings */
+	uint64_t entries; /* what it adds to */
 	enum level level;
 	bool jumps_inside;  /* it may jump into itself, and QEMU may then cut it short */
-	bool ends_with_rep; /* its last instruction is a REP, which may be entered again (rerun.c)
-			     */
+	bool ends_with_rep; /* its last instruction is a REP string instruction (rerun.c) */
 	uint16_t count;
 	struct block_insn insn[];
 };
 
-/* From a score. */
+/* A field of struct score. */
 static inline const struct block *as_block(uint64_t pointer)
 {
 	return (const struct block *)(uintptr_t)pointer;
@@ -42,17 +41,18 @@ struct site {
 	uint16_t offset; /* of its address from the block's */
 	uint8_t length;
 	uint16_t page_offset; /* of the block's address in its page */
-	bool last;            /* nothing follows it in its block */
-	bool flags_stored;    /* no instruction before it in the block writes flags */
-	uint16_t counted_ahead[CLASS_COUNT]; /* counted with the block but not before this one */
-	uint16_t classes;                    /* its own classes */
+	bool last;            /* it ends its block */
+	bool flags_stored; /* TCG has stored the flags: nothing before it in the block uses them */
+	uint16_t counted_ahead[CLASS_COUNT]; /* instructions of each class that follow it in its
+						block */
+	uint16_t classes;                    /* of the instruction itself */
 };
 
-/* A block for that many instructions; translated code may have its address. */
+/* A block of that many instructions. */
 struct block *block_new(size_t count);
-/* Memory from g_malloc(), until QEMU throws its translations away. */
+/* Memory from g_malloc(): it is freed with the blocks. Returns it. */
 void *block_keep(void *memory);
-/* QEMU has thrown its translations away. */
-void block_forget_all(void);
+/* QEMU has thrown all translations away, and no vCPU runs. */
+void block_free_all(void);
 
 #endif

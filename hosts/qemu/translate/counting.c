@@ -31,7 +31,7 @@ bool counting_needs_facts(uint64_t entries)
 	return entries >> LEVEL_COUNT != 0; /* any class but CLASS_INSTRUCTION, the first */
 }
 
-/* Code in a device has no place in memory: one that is its own, then. */
+/* Code in a device is not in QEMU's memory. Its virtual address has to do. */
 static const char *code_of(const struct translation *t)
 {
 	const char *code = qemu_plugin_insn_haddr(qemu_plugin_tb_get_insn(t->tb, 0));
@@ -65,20 +65,20 @@ static struct block *describe(struct translation *t)
 	return block;
 }
 
-/* A REP alone: it may be one that has been counted already. */
-static bool may_be_repeated(const struct translation *t, const struct block *block)
+/* A REP string instruction alone: it may have been counted before, see rerun.c. */
+static bool may_be_entered_again(const struct translation *t, const struct block *block)
 {
 	return t->count == 1 && block->ends_with_rep;
 }
 
-static void check_repeated(struct translation *t, struct block *block)
+static void add_rep_check(struct translation *t, struct block *block)
 {
 	qemu_plugin_register_vcpu_tb_exec_cond_cb(
 		t->tb, rerun_rep_started, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_COND_NE,
 		score_field(offsetof(struct score, block)), (uint64_t)(uintptr_t)block, block);
 }
 
-/* Could this block be one that QEMU runs again for its memory access? See rerun.c. */
+/* Could QEMU run this block to repeat a memory access? See rerun.c. */
 static bool may_be_rerun(struct translation *t)
 {
 	const unsigned int memory = 1u << CLASS_LOAD | 1u << CLASS_STORE;
@@ -128,14 +128,14 @@ static qemu_plugin_u64 score_entry(unsigned int entry)
 static void add_count(struct translation *t, struct block *block, unsigned int entry, uint64_t n)
 {
 	block->entries |= entry_bit(entry);
-	if (may_be_repeated(t, block))
+	if (may_be_entered_again(t, block))
 		return; /* rerun_rep_started() adds */
 	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(t->tb, QEMU_PLUGIN_INLINE_ADD_U64,
 							  score_entry(entry), n);
 }
 
-/* Branches without those that are added to the entry of conditional ones. */
-static unsigned int added(const struct translation *t, unsigned int class, enum level level)
+/* What the block adds to an entry. */
+static unsigned int addition(const struct translation *t, unsigned int class, enum level level)
 {
 	unsigned int n = translation_occurrences(t, class);
 
@@ -151,7 +151,7 @@ static void add_counts(struct translation *t, struct block *block, uint64_t entr
 	for (unsigned int class = 0; class < CLASS_INTERRUPT; class ++)
 		for (unsigned int i = 0; i < 2; i++) {
 			unsigned int entry = entry_of(class, levels[i]);
-			unsigned int n = added(t, class, levels[i]);
+			unsigned int n = addition(t, class, levels[i]);
 
 			if (n && entries >> entry & 1)
 				add_count(t, block, entry, n);
@@ -166,31 +166,31 @@ static void alarm_reached(unsigned int vcpu_index, void *entry)
 	service(vcpu);
 }
 
-static void add_alarm(struct translation *t, unsigned int entry)
+static void add_check(struct translation *t, unsigned int entry)
 {
 	qemu_plugin_register_vcpu_tb_exec_cond_cb(t->tb, alarm_reached, QEMU_PLUGIN_CB_NO_REGS,
 						  QEMU_PLUGIN_COND_GE, score_entry(entry),
 						  THRESHOLD, (void *)(uintptr_t)entry);
 }
 
-static void add_alarms(struct translation *t, uint64_t entries)
+static void add_checks(struct translation *t, uint64_t entries)
 {
 	uint64_t checked = installed_checked(CHECK_EACH_BLOCK);
 
 	if (!translation_jumps_forward(t))
 		checked |= installed_checked(CHECK_EACH_LOOP);
 	for (entries &= checked; entries; entries &= entries - 1)
-		add_alarm(t, (unsigned int)__builtin_ctzll(entries));
+		add_check(t, (unsigned int)__builtin_ctzll(entries));
 }
 
-/* All additions come before the first alarm, which looks at all totals. */
+/* Additions come before the first check: its callback reads all totals. */
 void counting_add(struct translation *t, uint64_t entries)
 {
 	struct block *block = describe(t);
 
-	if (may_be_repeated(t, block))
-		check_repeated(t, block);
+	if (may_be_entered_again(t, block))
+		add_rep_check(t, block);
 	mark_start(t, block);
 	add_counts(t, block, entries);
-	add_alarms(t, block->entries);
+	add_checks(t, block->entries);
 }

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What counting puts into a block: additions to the totals at its start, and what
- * the corrections of rerun.c need.
+ * What counting puts into a block: additions to the totals at its start, compares with
+ * the threshold, and what rerun.c needs for its corrections.
  */
 #ifndef VPMU_QEMU_COUNTING_H
 #define VPMU_QEMU_COUNTING_H
 
 #include "translate/translation.h"
 
-/* Under -icount QEMU cuts blocks short, to be on time. */
+/* Under -icount QEMU ends blocks early, to be on time for a timer. */
 void counting_under_icount(void);
 
-/* Entries that blocks of this level add to now. */
+/* The entries that blocks of this level add to now. */
 uint64_t counting_entries(enum level level);
-/* Does counting these take the facts of a translation? */
+/* Do these entries need decoded instructions? */
 bool counting_needs_facts(uint64_t entries);
 
-/* Behind all else that is put into the block, for all additions come before the alarms. */
+/* To be called last of all that is put into a block. */
 void counting_add(struct translation *t, uint64_t entries);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Addresses at which a block gets a hook when it is translated: an access may have
- * to be finished there.
+ * Hooks: callbacks at the start of blocks. A vCPU that has something to do before it
+ * goes on at an address has a hook put there, and sets score.hook_pending.
  */
 #ifndef VPMU_QEMU_HOOKS_H
 #define VPMU_QEMU_HOOKS_H
@@ -10,11 +10,11 @@
 #include <stdint.h>
 
 void hooks_init(void);
-/* A block that begins at this linear address gets a hook, and none without is left. */
+/* When this returns, every block that begins at this linear address has a hook. */
 void hooks_add(uint64_t vaddr);
-/* A block is translated at this address: does it get a hook? */
+/* A block is being translated at this linear address: does it get a hook? */
 bool hooks_wanted(uint64_t vaddr);
-/* No translation is left. */
+/* QEMU has thrown all translations away. */
 void hooks_flushed(void);
 
 #endif

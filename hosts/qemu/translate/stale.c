@@ -22,10 +22,7 @@ void stale_before_wrmsr(struct vcpu *vcpu)
 	vcpu->stale = STALE_NONE;
 }
 
-/*
- * Blocks do not count what this WRMSR has asked for before they are translated anew,
- * which another vCPU has asked for. WRMSR ends its block: what follows waits.
- */
+/* WRMSR ends its block, so the hook of the next one can wait. */
 void stale_after_wrmsr(struct vcpu *vcpu, const struct site *wrmsr)
 {
 	if (vcpu->stale == STALE_NONE)
@@ -35,8 +32,8 @@ void stale_after_wrmsr(struct vcpu *vcpu, const struct site *wrmsr)
 }
 
 /*
- * All vCPUs stand still for a new translation, and QEMU says nothing when the moment
- * has come: who waits has to leave its block again and again.
+ * QEMU stops all vCPUs to throw the translations away, and each stops only between two
+ * blocks. A waiting vCPU therefore leaves its block again and again.
  */
 void stale_wait(struct vcpu *vcpu)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Translations that do not do yet what a vCPU has asked for.
+ * A WRMSR may start counters that the present translations do not count. They are
+ * stale then, and the vCPU does not go on behind the WRMSR before there are new ones.
  */
 #ifndef VPMU_QEMU_STALE_H
 #define VPMU_QEMU_STALE_H
@@ -10,21 +11,20 @@
 struct site;
 struct vcpu;
 
-/* Of a vCPU, since its last WRMSR. */
 enum stale {
-	STALE_NONE,      /* or its own request for new ones is served before its next block */
-	STALE_REQUESTED, /* another vCPU's request is to serve this one, too ... */
-	STALE_AWAITED,   /* ... and until then it does not go on */
+	STALE_NONE,      /* translations are not stale when the vCPU enters its next block */
+	STALE_REQUESTED, /* they may be: another vCPU has asked for new ones first */
+	STALE_AWAITED,   /* the vCPU waits for them */
 };
 
-/* Translate everything anew. */
+/* The vCPU's translations are stale: ask for new ones. */
 void stale_request(struct vcpu *vcpu);
 
-/* Around what a WRMSR asks for. The guest goes on behind it with new translations. */
+/* A WRMSR of the PMU is being served. */
 void stale_before_wrmsr(struct vcpu *vcpu);
 void stale_after_wrmsr(struct vcpu *vcpu, const struct site *wrmsr);
 
-/* At the start of a block, in a callback that may set the PC. May not return. */
+/* In a hook: wait for new translations, if they are awaited. May not return. */
 void stale_wait(struct vcpu *vcpu);
 
 #endif

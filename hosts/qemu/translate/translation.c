@@ -41,9 +41,9 @@ static bool decode_as(struct translation *t, enum code_size size)
 }
 
 /*
- * CS.L and CS.D cannot be read: the code size is the likeliest one at which
- * all lengths agree with QEMU's. Where none does (an instruction that Zydis
- * does not know), each counts as an instruction that may use flags.
+ * CS.L and CS.D cannot be read. The code size is the likeliest one at which Zydis finds
+ * the lengths that QEMU has found. If there is none, because Zydis does not know one of
+ * the instructions, nothing is known of any of them.
  */
 void translation_decode(struct translation *t)
 {

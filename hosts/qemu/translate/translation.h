@@ -19,23 +19,23 @@ struct translation {
 struct translation translation_begin(struct qemu_plugin_tb *tb);
 void translation_end(struct translation *t);
 
-/* Make sure that there are facts. */
+/* After this, t->facts is not NULL. */
 void translation_decode(struct translation *t);
 
-/* Bit 1 << enum event_class. Without facts: of CLASS_INSTRUCTION alone. */
+/* The classes of an instruction: bit 1 << enum event_class. Not decoded: CLASS_INSTRUCTION. */
 unsigned int translation_classes(const struct translation *t, size_t index);
 /* How many instructions are of the class. */
 unsigned int translation_occurrences(const struct translation *t, unsigned int class);
 
-/* Does no instruction before this one use the flags? */
+/* Has TCG stored the flags at this instruction? It has if none before it uses them. */
 bool translation_flags_stored_at(struct translation *t, size_t index);
 
 enum insn_kind translation_kind(const struct translation *t, size_t index);
-/* Is this instruction a REP? */
+/* Is it a string instruction with a REP prefix? */
 bool translation_is_rep_string(const struct translation *t, size_t index);
-/* Can the block's last instruction lead to another one of its own? */
+/* Can the block's last instruction jump to an instruction of the block? */
 bool translation_jumps_inside(struct translation *t);
-/* Does a direct branch to a place further on end the block? Whatever else does may go back. */
+/* Does the block end with a direct branch forward? If not, it may close a loop. */
 bool translation_jumps_forward(const struct translation *t);
 
 #endif
