@@ -8,6 +8,7 @@ import fcntl
 import os
 import re
 import signal
+import stat
 import struct
 import subprocess
 import sys
@@ -162,6 +163,59 @@ def check_files(folder):
         changed = file.read()
     check("files that are asked for are brought out",
           changed == "changed\n" and os.path.isfile(folder + "/new/file"), os.listdir(folder))
+
+
+# The measured program is an attacker: "link", "file" and "hard" lead out of the directory.
+ATTACK = """
+rm link file pipe
+mkdir link; echo evil >link/kept; echo evil >file; echo evil >pipe; echo evil >hard
+echo after >>existing; chmod 4777 existing
+mkdir -p a/b; echo deep >a/b/c; chmod 555 a
+ln -s /etc symbolic; mkfifo fifo; install -m 6755 /bin/true suid
+printf x >"$(printf 'two\nlines')"; truncate -s 1G sparse; echo end >>sparse
+"""
+
+
+def check_attack(folder):
+    os.mkdir(folder + "/outside")
+    os.mkdir(folder + "/work")
+    for name, text in ("outside/kept", "kept\n"), ("work/existing", "before\n"):
+        with open(f"{folder}/{name}", "w", encoding="utf-8") as file:
+            file.write(text)
+    os.symlink("../outside", folder + "/work/link")
+    os.symlink("../outside/kept", folder + "/work/file")
+    os.link(folder + "/outside/kept", folder + "/work/hard")
+    os.mkfifo(folder + "/work/pipe")
+    os.chmod(folder + "/work/existing", 0o640)
+    done = perf("--bring-out-all", "--bring-out", "none", "stat", "-o", "/dev/null", "-e",
+                "dummy", "--", "sh", "-c", ATTACK, cwd=folder + "/work", umask=0o022)
+
+    def text(name):
+        with open(f"{folder}/{name}", encoding="utf-8") as file:
+            return file.read()
+
+    def mode(name):
+        return os.lstat(f"{folder}/work/{name}").st_mode
+
+    check("--bring-out-all writes nothing outside the working directory",
+          os.listdir(folder + "/outside") == ["kept"] and text("outside/kept") == "kept\n", done)
+    check("it neither follows nor makes symbolic links, pipes and set-user-ID programs",
+          all(map(os.path.islink, (folder + "/work/link", folder + "/work/file")))
+          and stat.S_ISFIFO(mode("pipe")) and mode("suid") == stat.S_IFREG | 0o755
+          and not {"symbolic", "fifo"} & set(os.listdir(folder + "/work")), done)
+    check("what exists keeps its permissions", text("work/existing") == "before\nafter\n"
+          and mode("existing") == stat.S_IFREG | 0o640, oct(mode("existing")), done)
+    check("and the rest is brought out, whatever its name, mode and holes",
+          text("work/a/b/c") == "deep\n" and text("work/two\nlines") == "x"
+          and text("work/hard") == "evil\n"
+          and os.stat(folder + "/work/sparse").st_size == 2**30 + 4
+          and os.stat(folder + "/work/sparse").st_blocks < 1024, done)
+    check("what cannot be brought out is told, a line each, and is exit status 2",
+          done.returncode == 2 and sorted(done.stderr.splitlines()) == [
+              "vpmu: file cannot be brought out: it is a symbolic link here",
+              "vpmu: link cannot be brought out: it is a symbolic link here",
+              "vpmu: none was not written in the guest",
+              "vpmu: pipe cannot be brought out: it is no regular file here"], done)
 
 
 def check_many(folder):
@@ -330,6 +384,7 @@ def main():
         check_off(folder)
         check_files(folder)
         check_many(folder)
+        check_attack(folder)
         check_record(folder)
         check_turns(folder, check_trace(folder))
     with tempfile.TemporaryDirectory(prefix="vpmu-test-") as folder:

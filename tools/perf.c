@@ -6,8 +6,8 @@
  */
 #define _GNU_SOURCE
 #include "perf.h"
+#include "bring_out.h"
 #include "commands.h"
-#include "copy.h"
 #include "process/process.h"
 #include "pump.h"
 #include "qemu.h"
@@ -90,12 +90,9 @@ static void make_scratch(const struct perf_options *options)
 		fail("%s: %s", folder, strerror(errno));
 	}
 	scratch.initramfs = text("%s/initramfs", scratch.folder);
-	scratch.out = text("%s/out", scratch.folder);
 	scratch.log = text("%s/log", scratch.folder);
 	scratch.console = options->console ? text("%s", options->console)
 					   : text("%s/console", scratch.folder);
-	if (mkdir(scratch.out, 0700))
-		fail("%s: %s", scratch.out, strerror(errno));
 }
 
 static bool take_option(struct perf_options *options, char **argv, int *i)
@@ -184,7 +181,7 @@ static int parse(struct perf_options *options, char **argv)
 /* A file that perf writes; the one it replaces gets ".old" added, as perf does it. */
 static void add_output(struct perf_options *options, const char *file)
 {
-	if (!strcmp(file, "-"))
+	if (!*file || !strcmp(file, "-"))
 		return;
 	args_add(&options->out, file);
 	args_add(&options->out, text("%s.old", file));
@@ -214,27 +211,6 @@ static void add_record_output(struct perf_options *options, char **words)
 		add_output(options, "perf.data");
 }
 
-static void copy_or_warn(const char *from, const char *to)
-{
-	if (!copy_tree(from, to))
-		warn("%s cannot be brought out: %s", to, strerror(errno));
-}
-
-static void bring_out(const struct perf_options *options, size_t asked)
-{
-	const char *from;
-
-	if (options->out_all && file_exists(text("%s/all", scratch.out)))
-		copy_or_warn(text("%s/all", scratch.out), ".");
-	for (size_t i = 0; i < options->out.count; i++) {
-		from = text("%s/%zu", scratch.out, i);
-		if (file_exists(from))
-			copy_or_warn(from, options->out.v[i]);
-		else if (i < asked)
-			warn("%s was not written in the guest", options->out.v[i]);
-	}
-}
-
 /* The lines that begin with these words. */
 static void print_lines(const char *path, const char *words)
 {
@@ -261,23 +237,38 @@ static void catch_signals(sigset_t *before)
 		sigaddset(&set, numbers[i]);
 	}
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	sigprocmask(SIG_BLOCK, &set, before);
 }
 
-static int run(const struct perf_options *options, const sigset_t *before)
+/* Says whether all that was to come has been written. asked: so many are warned about. */
+static bool end_bring_out(struct bring_out *bring_out, const struct perf_options *options,
+			  size_t asked)
 {
+	for (size_t i = 0; i < asked; i++)
+		if (!bring_out_came(bring_out, i))
+			warn("%s was not written in the guest", options->out.v[i]);
+	return bring_out_end(bring_out);
+}
+
+/* asked: so many of the files to bring out the user has named himself. */
+static int run(const struct perf_options *options, size_t asked, const sigset_t *before)
+{
+	struct bring_out *bring_out = bring_out_new(&options->out);
 	int streams, status = 0;
 	enum pump_end end;
+	bool complete;
 
 	guest = perf_guest_start(options, &scratch, before, &streams);
-	end = pump(streams, !isatty(STDIN_FILENO), &stop, before, &status);
+	end = pump(streams, !isatty(STDIN_FILENO), bring_out, &stop, before, &status);
 	process_stop(guest);
 	guest = 0;
+	complete = end_bring_out(bring_out, options, end == PUMP_STATUS ? asked : 0);
 	if (end != PUMP_GONE)
 		print_lines(scratch.log, "vpmu plugin: ");
 	switch (end) {
 	case PUMP_STATUS:
-		return process_exit_status(status);
+		return complete ? process_exit_status(status) : EXIT_REFUSED;
 	case PUMP_INTERRUPTED:
 		return 128 + (int)stop;
 	case PUMP_CLOSED:
@@ -286,6 +277,9 @@ static int run(const struct perf_options *options, const sigset_t *before)
 		warn("the guest has ended without a result; it said:");
 		print_lines(scratch.log, "");
 		print_lines(scratch.console, "");
+		return EXIT_REFUSED;
+	case PUMP_NONSENSE:
+		warn("the guest's init has been tampered with: what it sends makes no sense");
 		return EXIT_REFUSED;
 	case PUMP_ERROR:
 		return EXIT_REFUSED;
@@ -322,6 +316,8 @@ int command_perf(int argc, char **argv)
 		return 0;
 	check_options(&options);
 	asked = options.out.count;
+	if (options.out_all)
+		args_add(&options.out, ".");
 	if (!strcmp(argv[at], "record"))
 		add_record_output(&options, argv + at + 1);
 	catch_signals(&before);
@@ -329,9 +325,7 @@ int command_perf(int argc, char **argv)
 	make_scratch(&options);
 	report = open_report(&options);
 	job_write(&options, argv + at, kernel_release(options.kernel), scratch.initramfs);
-	status = run(&options, &before);
-	if (status != EXIT_REFUSED || !stop)
-		bring_out(&options, asked);
+	status = run(&options, asked, &before);
 	pmu_print_uncounted(report, pmu_models(&options.pmu));
 	return status;
 }

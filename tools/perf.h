@@ -20,16 +20,15 @@ struct perf_options {
 	const char *tcg;     /* more properties of TCG; NULL: none */
 	const char *append;  /* more kernel parameters; NULL: none */
 	const char *console; /* where the kernel's console goes; NULL: nowhere */
-	struct args out;     /* files to bring out, as the user named them */
+	struct args out;     /* files and folders to bring out, as the user named them */
+	bool out_all;        /* the working directory, too */
 	bool deterministic;  /* nothing that changes from run to run reaches the command */
-	bool out_all;        /* bring every new or changed file of the working directory out */
 };
 
 /* A folder for one run, removed with all that is in it when the command exits. */
 struct scratch {
 	char *folder;
 	char *initramfs;
-	char *out;     /* where the guest puts files to bring out */
 	char *console; /* the kernel's console */
 	char *log;     /* what QEMU itself says */
 };

@@ -4,6 +4,7 @@
  * is started for it. What happens inside is init/init.c.
  */
 #define _GNU_SOURCE
+#include "bring_out.h"
 #include "init/wire.h"
 #include "initramfs.h"
 #include "perf.h"
@@ -163,21 +164,6 @@ static void put_environment(FILE *job, bool deterministic)
 		put(job, "env", deterministic_variables[i]);
 }
 
-/*
- * Where a file that the job names will lie: in the guest's scratch layer folders have
- * their real names, and those on the way to it may be others or "..".
- */
-static const char *real_place(const char *name)
-{
-	const char *slash = strrchr(name, '/');
-	char *folder;
-
-	if (!slash)
-		return name;
-	folder = realpath(text("%.*s/", (int)(slash - name), name), NULL);
-	return folder ? text("%s/%s", folder, slash + 1) : name;
-}
-
 static void put_job(FILE *job, const struct perf_options *options, char *const *argv,
 		    const char *release)
 {
@@ -199,9 +185,7 @@ static void put_job(FILE *job, const struct perf_options *options, char *const *
 	if (options->deterministic)
 		put(job, "fixed", "1");
 	for (size_t i = 0; i < options->out.count; i++)
-		put(job, "out", real_place(options->out.v[i]));
-	if (options->out_all)
-		put(job, "all", "1");
+		put(job, "out", bring_out_real_name(options->out.v[i]));
 	free(cwd);
 }
 
@@ -219,8 +203,7 @@ static void add_modules(struct initramfs *archive, const char *kernel)
 void job_write(const struct perf_options *options, char *const *argv, const char *release,
 	       const char *path)
 {
-	static const char *const folders[] = { "dev", "proc",    "sys", "lower",
-					       "new", "scratch", "out" };
+	static const char *const folders[] = { "dev", "proc", "sys", "lower", "new", "scratch" };
 	const char *kernel = text("%s/%s", paths_get()->kernel, options->kernel);
 	struct initramfs archive;
 	char *data = NULL;
@@ -246,20 +229,6 @@ static void add_pair(struct args *words, const char *option, const char *value)
 {
 	args_add(words, option);
 	args_add(words, value);
-}
-
-static void add_files(struct args *words, const struct perf_options *options,
-		      const struct scratch *scratch)
-{
-	add_pair(words, "-fsdev",
-		 "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap");
-	add_pair(words, "-device", "virtio-9p-pci,fsdev=root,mount_tag=root");
-	if (!options->out.count && !options->out_all)
-		return;
-	add_pair(
-		words, "-fsdev",
-		text("local,id=out,path=%s,security_model=none", args_double_commas(scratch->out)));
-	add_pair(words, "-device", "virtio-9p-pci,fsdev=out,mount_tag=out");
 }
 
 static void find_words(struct args *words, const struct perf_options *options)
@@ -306,7 +275,10 @@ static void build_words(struct args *words, const struct perf_options *options,
 	add_pair(words, "-chardev", text("socket,id=port,fd=%d", port));
 	add_pair(words, "-device", "virtio-serial-pci,max_ports=2");
 	add_pair(words, "-device", "virtserialport,chardev=port,nr=1");
-	add_files(words, options, scratch);
+	/* All of this machine's files, of which the guest can write none. */
+	add_pair(words, "-fsdev",
+		 "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap");
+	add_pair(words, "-device", "virtio-9p-pci,fsdev=root,mount_tag=root");
 }
 
 pid_t perf_guest_start(const struct perf_options *options, const struct scratch *scratch,

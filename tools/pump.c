@@ -26,6 +26,14 @@ struct stopper {
 	const sigset_t *mask;
 };
 
+/* What the guest's frames come to. */
+struct taker {
+	struct stopper stopper;
+	struct bring_out *bring_out;
+	enum pump_end end;
+	int status;
+};
+
 /* Where poll finds room, a pipe has so much of it that PIPE_BUF bytes do not block. */
 static bool write_all(int fd, const char *data, size_t size, const struct stopper *stopper)
 {
@@ -48,35 +56,49 @@ static bool write_all(int fd, const char *data, size_t size, const struct stoppe
 	return true;
 }
 
-/* Returns false if the frame is the last one, or nobody takes it. */
-static bool take_frame(const struct wire_header *header, const char *data,
-		       const struct stopper *stopper, enum pump_end *end, int *status)
+/* Each returns false if nothing more is taken, with the reason in end. */
+static bool take_output(const struct wire_header *header, const char *data, struct taker *taker)
 {
 	int fd = header->type == WIRE_STDOUT ? STDOUT_FILENO : STDERR_FILENO;
+
+	if (write_all(fd, data, header->size, &taker->stopper))
+		return true;
+	taker->end = *taker->stopper.stop ? PUMP_INTERRUPTED : PUMP_CLOSED;
+	return false;
+}
+
+static bool take_status(const struct wire_header *header, const char *data, struct taker *taker)
+{
 	int32_t value;
 
+	taker->end = header->size == sizeof(value) ? PUMP_STATUS : PUMP_NONSENSE;
+	if (taker->end == PUMP_STATUS) {
+		memcpy(&value, data, sizeof(value));
+		taker->status = value;
+	}
+	return false;
+}
+
+static bool take_frame(const struct wire_header *header, const char *data, struct taker *taker)
+{
 	switch (header->type) {
 	case WIRE_STDOUT:
 	case WIRE_STDERR:
-		if (write_all(fd, data, header->size, stopper))
-			return true;
-		*end = *stopper->stop ? PUMP_INTERRUPTED : PUMP_CLOSED;
-		return false;
+		return take_output(header, data, taker);
 	case WIRE_STATUS:
-		memcpy(&value, data, sizeof(value));
-		*status = value;
-		*end = PUMP_STATUS;
+		return take_status(header, data, taker);
+	case WIRE_ERROR:
+		warn("%.*s", (int)header->size, data);
+		taker->end = PUMP_ERROR;
 		return false;
 	default:
-		warn("%.*s", (int)header->size, data);
-		*end = PUMP_ERROR;
-		return false;
+		taker->end = PUMP_NONSENSE;
+		return bring_out_take(taker->bring_out, header->type, data, header->size);
 	}
 }
 
-/* Take the whole frames there are. Returns false as take_frame(). */
-static bool take_frames(struct buffer *in, const struct stopper *stopper, enum pump_end *end,
-			int *status)
+/* Take the whole frames there are. */
+static bool take_frames(struct buffer *in, struct taker *taker)
 {
 	struct wire_header header;
 	size_t at = 0;
@@ -84,12 +106,12 @@ static bool take_frames(struct buffer *in, const struct stopper *stopper, enum p
 	while (in->have - at >= sizeof(header)) {
 		memcpy(&header, in->data + at, sizeof(header));
 		if (header.size > WIRE_MAX) {
-			*end = PUMP_GONE;
+			taker->end = PUMP_NONSENSE;
 			return false;
 		}
 		if (in->have - at < sizeof(header) + header.size)
 			break;
-		if (!take_frame(&header, in->data + at + sizeof(header), stopper, end, status))
+		if (!take_frame(&header, in->data + at + sizeof(header), taker))
 			return false;
 		at += sizeof(header) + header.size;
 	}
@@ -132,12 +154,11 @@ static bool receive(int guest, struct buffer *in)
 	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-enum pump_end pump(int guest, bool input, const volatile sig_atomic_t *stop, const sigset_t *mask,
-		   int *status)
+enum pump_end pump(int guest, bool input, struct bring_out *bring_out,
+		   const volatile sig_atomic_t *stop, const sigset_t *mask, int *status)
 {
 	static struct buffer in, out;
-	const struct stopper stopper = { .stop = stop, .mask = mask };
-	enum pump_end end = PUMP_GONE;
+	struct taker taker = { .stopper = { .stop = stop, .mask = mask }, .bring_out = bring_out };
 
 	if (!input) {
 		const struct wire_header nothing = { .type = WIRE_STDIN };
@@ -161,8 +182,10 @@ enum pump_end pump(int guest, bool input, const volatile sig_atomic_t *stop, con
 			continue;
 		if (!receive(guest, &in))
 			return PUMP_GONE;
-		if (!take_frames(&in, &stopper, &end, status))
-			return end;
+		if (!take_frames(&in, &taker)) {
+			*status = taker.status;
+			return taker.end;
+		}
 	}
 	return PUMP_INTERRUPTED;
 }

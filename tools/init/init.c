@@ -6,8 +6,9 @@
  * PMUs, and it never returns: the host ends the guest.
  */
 #define _GNU_SOURCE
-#include "../copy.h"
 #include "fixed.h"
+#include "port.h"
+#include "send.h"
 #include "wire.h"
 
 #include <dirent.h>
@@ -17,12 +18,10 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/reboot.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -49,8 +48,7 @@ struct job {
 	const char *input; /* what stdin and stdout are: perf tells pipes from others */
 	const char *output;
 	bool fixed;      /* the same random numbers each time */
-	bool all;        /* bring every new or changed file of cwd out */
-	struct list out; /* files to bring out */
+	struct list out; /* files and folders to bring out: absolute paths */
 };
 
 /* One of the job's streams on its way to the port. */
@@ -60,67 +58,12 @@ struct stream {
 };
 
 static struct job job = { .cwd = "/", .input = WIRE_SOCKET, .output = WIRE_SOCKET };
-static int port = -1;
-
-static void sleep_for_ever(void)
-{
-	for (;;)
-		pause();
-}
-
-/* All of it, whatever the port takes at a time. */
-static bool write_all(int fd, const void *data, size_t size)
-{
-	const char *at = data;
-
-	while (size) {
-		ssize_t n = write(fd, at, size);
-
-		if (n < 0 && (errno == EINTR || errno == EAGAIN))
-			continue;
-		if (n <= 0)
-			return false;
-		at += n;
-		size -= (size_t)n;
-	}
-	return true;
-}
-
-static void send_frame(uint8_t type, const void *data, size_t size)
-{
-	struct wire_header header = { .type = type, .size = (uint16_t)size };
-	char frame[sizeof(header) + WIRE_MAX];
-
-	memcpy(frame, &header, sizeof(header));
-	memcpy(frame + sizeof(header), data, size);
-	write_all(port, frame, sizeof(header) + size);
-}
 
 static void send_status(int status)
 {
 	int32_t value = status;
 
-	send_frame(WIRE_STATUS, &value, sizeof(value));
-}
-
-/* Nothing can go on: say why, by the port if there is one, else on the console. */
-__attribute__((format(printf, 1, 2), noreturn)) static void give_up(const char *format, ...)
-{
-	char text[512];
-	va_list arguments;
-	int n;
-
-	va_start(arguments, format);
-	n = vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	if (port >= 0)
-		send_frame(WIRE_ERROR, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text));
-	else
-		dprintf(STDERR_FILENO, "vpmu: %s\n", text);
-	if (port < 0)
-		reboot(RB_AUTOBOOT);
-	sleep_for_ever();
-	abort();
+	port_send(WIRE_STATUS, &value, sizeof(value));
 }
 
 static void mount_or_give_up(const char *from, const char *at, const char *type,
@@ -186,8 +129,6 @@ static void take_setting(const char *key, char *value)
 		job.output = value;
 	else if (!strcmp(key, "fixed"))
 		job.fixed = true;
-	else if (!strcmp(key, "all"))
-		job.all = true;
 	else if (!strcmp(key, "arg"))
 		append(&job.args, value);
 	else if (!strcmp(key, "env"))
@@ -264,33 +205,6 @@ static void set_sysctls(void)
 	set_sysctl("kptr_restrict", "0");
 	set_sysctl("dmesg_restrict", "0");
 	set_sysctl("hostname", "vpmu");
-}
-
-/* A port's name begins with its device's number, which depends on the machine. */
-static int find_port(void)
-{
-	DIR *dir = opendir("/dev");
-	struct dirent *entry;
-	int fd = -1;
-
-	while (dir && fd < 0 && (entry = readdir(dir)))
-		if (!strncmp(entry->d_name, "vport", 5))
-			fd = openat(dirfd(dir), entry->d_name, O_RDWR | O_CLOEXEC);
-	if (dir)
-		closedir(dir);
-	return fd;
-}
-
-/* The port's node appears once host and guest have agreed on it. */
-static void open_port(void)
-{
-	for (int tries = 0; port < 0; tries++) {
-		port = find_port();
-		if (port < 0 && tries == 10000)
-			give_up("no virtio port in the guest");
-		if (port < 0)
-			usleep(1000);
-	}
 }
 
 /* A file each in their place: whoever opens one finds the same. */
@@ -454,29 +368,14 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-/* The port hands over what it has, which may end anywhere. */
-static void read_port(void *data, size_t size)
-{
-	char *at = data;
-
-	while (size) {
-		ssize_t n = read(port, at, size);
-
-		if (n > 0) {
-			at += n;
-			size -= (size_t)n;
-		}
-	}
-}
-
 /* Standard input from the host, one frame at a time; its pipe may be full. */
 static void pump_input(int *to, char *data, size_t *have)
 {
 	if (!*have) {
 		struct wire_header header;
 
-		read_port(&header, sizeof(header));
-		read_port(data, header.size);
+		port_read(&header, sizeof(header));
+		port_read(data, header.size);
 		if (!header.size)
 			close_fd(to);
 		*have = header.size;
@@ -504,7 +403,7 @@ static bool pump_output(const struct stream *stream)
 		return errno == EINTR || errno == EAGAIN;
 	if (n == 0)
 		return false;
-	send_frame(stream->type, data, (size_t)n);
+	port_send(stream->type, data, (size_t)n);
 	return true;
 }
 
@@ -563,7 +462,7 @@ static int pump(pid_t child, int in, struct stream streams[2])
 		struct pollfd fds[] = {
 			{ .fd = streams[0].fd, .events = POLLIN },
 			{ .fd = streams[1].fd, .events = POLLIN },
-			{ .fd = have ? in : port, .events = have ? POLLOUT : POLLIN },
+			{ .fd = have ? in : port_fd(), .events = have ? POLLOUT : POLLIN },
 			{ .fd = child_pipe[0], .events = POLLIN },
 		};
 
@@ -618,43 +517,6 @@ static int run(void)
 	return status;
 }
 
-/* Copies what there is; a name that the job has not written is no error. */
-static void copy_out(const char *from, const char *to)
-{
-	if (!copy_tree(from, to) && errno != ENOENT && errno != ENOTDIR)
-		give_up("cannot bring %s out of the guest: %s", from, strerror(errno));
-}
-
-/*
- * What the job has written lies in the scratch layer. A file is named as the
- * job named it: relative to its working directory, or from the root.
- */
-static void bring_out(void)
-{
-	char *from, *to;
-
-	if (!job.all && !job.out.count)
-		return;
-	mount_or_give_up("out", "/out", "9p", 0, "trans=virtio,version=9p2000.L,msize=262144");
-	if (job.all) {
-		if (asprintf(&from, "/scratch/upper%s", job.cwd) < 0)
-			give_up("no memory in the guest");
-		copy_out(from, "/out/all");
-		free(from);
-	}
-	for (size_t i = 0; i < job.out.count; i++) {
-		bool absolute = job.out.v[i][0] == '/';
-
-		if (asprintf(&from, "/scratch/upper%s/%s", absolute ? "" : job.cwd, job.out.v[i]) <
-			    0 ||
-		    asprintf(&to, "/out/%zu", i) < 0)
-			give_up("no memory in the guest");
-		copy_out(from, to);
-		free(from);
-		free(to);
-	}
-}
-
 int main(void)
 {
 	int status;
@@ -665,13 +527,14 @@ int main(void)
 	umask(0);
 	read_job();
 	load_modules();
-	open_port();
+	port_open();
 	set_sysctls();
 	mount_root();
 	umask(022);
 	status = run();
 	kill(-1, SIGKILL);
-	bring_out();
+	for (size_t i = 0; i < job.out.count; i++)
+		send_written((uint32_t)i, job.out.v[i]);
 	send_status(status);
 	sleep_for_ever();
 }
