@@ -1,30 +1,49 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * SDM vol. 3, "Performance Monitoring", read again and told one event and one
- * bit at a time. Shares no code with the library.
+ * See model.h. SDM vol. 3, "Performance Monitoring", and APM vol. 2, "Performance
+ * Monitoring Counters", read again and told one event and one bit at a time. Shares no
+ * code with the library. Here is what counts when; the registers are model_intel.c's and
+ * model_amd.c's.
  */
 #include "model.h"
 #include <string.h>
 
 const struct model_event model_events[MODEL_EVENTS] = {
-	{ 0x3c, 0x00, 0, 1 },   { 0xc0, 0x00, 1, 0 },  { 0x3c, 0x01, 2, -1 },
-	{ 0x2e, 0x4f, 3, -1 },  { 0x2e, 0x41, 4, -1 }, { 0xc4, 0x00, 5, -1 },
-	{ 0xc5, 0x00, 6, -1 },  { 0xa4, 0x01, 7, 3 },  { 0xd0, 0x81, -1, -1 },
-	{ 0xd0, 0x82, -1, -1 }, { 0x00, 0x00, 8, 2 },
+	/* cycles, instructions, reference cycles, cache references and misses */
+	{ 0, 0x3c00, 0x7600, 1, -1, 0 },
+	{ 1, 0xc000, 0xc000, 0, -1, 0 },
+	{ 2, 0x3c01, -1, -1, -1, 0 },
+	{ 3, 0x2e4f, -1, -1, -1, 0 },
+	{ 4, 0x2e41, -1, -1, -1, 0 },
+	/* branches, mispredicted ones, topdown slots, cycles of the time stamp counter */
+	{ 5, 0xc400, 0xc200, -1, -1, 0 },
+	{ 6, 0xc500, 0xc300, -1, -1, 0 },
+	{ 7, 0xa401, -1, 3, -1, 0 },
+	{ 8, -1, -1, 2, -1, 0 },
+	/* Model-specific ones. AMD's second has the low bits of instructions. */
+	{ -1, 0xd081, 0x2903, -1, -1, 0 },
+	{ -1, 0xd082, 0x1c000, -1, -1, 0 },
+	/* With event registers. */
+	{ -1, 0xb701, -1, -1, 0, 0x10 },
+	{ -1, 0xb701, -1, -1, 0, 0x20 },
+	{ -1, 0xbb01, -1, -1, 1, 0x10 },
+	{ -1, 0xcd01, -1, -1, 2, 0x20 },
+	{ -1, 0xc603, -1, -1, 3, 0x10 },
 };
 
-static bool test(uint64_t value, unsigned int n)
+static bool is_amd(const struct model *model)
 {
-	return value >> n & 1;
+	return model->config.vendor == VPMU_AMD;
 }
 
-static uint64_t bits(unsigned int n)
+bool model_has_global(const struct model *model)
 {
-	uint64_t value = 0;
+	return model->config.version >= 2;
+}
 
-	while (n-- > 0)
-		value = value * 2 + 1;
-	return value;
+bool model_freezes_by_status(const struct model *model)
+{
+	return is_amd(model) ? model->config.version == 2 : model->config.version >= 4;
 }
 
 void model_reset(struct model *model)
@@ -33,240 +52,20 @@ void model_reset(struct model *model)
 
 	memset(model, 0, sizeof(*model));
 	model->config = config;
-	model->global_ctrl = bits(config.general);
-}
-
-/* Which kind of register an address is, and which one of them. */
-enum kind {
-	OTHER,
-	ABSENT,
-	PMC,
-	WIDE_PMC,
-	EVTSEL,
-	FIXED,
-	FIXED_CTRL,
-	STATUS,
-	GLOBAL_CTRL,
-	STATUS_RESET,
-	STATUS_SET,
-	INUSE,
-	CAPABILITIES,
-	MISC_ENABLE,
-	DEBUGCTL
-};
-
-static enum kind kind_of(const struct model *model, uint32_t msr, unsigned int *index)
-{
-	const struct vpmu_config *config = &model->config;
-
-	*index = 0;
-	for (unsigned int i = 0; i < 8; i++) {
-		bool here = i < config->general;
-
-		*index = i;
-		if (msr == 0x0c1 + i)
-			return here ? PMC : ABSENT;
-		if (msr == 0x186 + i)
-			return here ? EVTSEL : ABSENT;
-		if (msr == 0x4c1 + i)
-			return here && config->full_width_writes ? WIDE_PMC : ABSENT;
-		if (i < 4 && msr == 0x309 + i)
-			return i < config->fixed ? FIXED : ABSENT;
-	}
-	if (msr == 0x1a0)
-		return MISC_ENABLE;
-	if (msr == 0x345)
-		return CAPABILITIES;
-	if (config->version == 1 && msr >= 0x38d && msr <= 0x392)
-		return ABSENT;
-	switch (msr) {
-	case 0x1d9:
-		return config->version == 1 ? OTHER : DEBUGCTL;
-	case 0x38d:
-		return FIXED_CTRL;
-	case 0x38e:
-		return STATUS;
-	case 0x38f:
-		return GLOBAL_CTRL;
-	case 0x390:
-		return STATUS_RESET;
-	case 0x391:
-		return config->version >= 4 ? STATUS_SET : ABSENT;
-	case 0x392:
-		return config->version >= 4 ? INUSE : ABSENT;
-	}
-	return OTHER;
-}
-
-static uint64_t inuse(const struct model *model)
-{
-	uint64_t value = 0;
-
-	for (unsigned int i = 0; i < 8; i++) {
-		if ((model->evtsel[i] & 0xff) != 0)
-			value |= UINT64_C(1) << i;
-		if (test(model->evtsel[i], 20))
-			value |= UINT64_C(1) << 63;
-	}
-	for (unsigned int i = 0; i < 4; i++) {
-		if (test(model->fixed_ctrl, 4 * i) || test(model->fixed_ctrl, 4 * i + 1))
-			value |= UINT64_C(1) << (32 + i);
-		if (test(model->fixed_ctrl, 4 * i + 3))
-			value |= UINT64_C(1) << 63;
-	}
-	return value;
+	if (model_has_global(model))
+		model->global_ctrl = model_ones(config.general);
 }
 
 enum vpmu_answer model_rdmsr(const struct model *model, uint32_t msr, uint64_t *value)
 {
-	unsigned int i;
-
-	switch (kind_of(model, msr, &i)) {
-	case OTHER:
-		return VPMU_NOT_MINE;
-	case ABSENT:
-		return VPMU_FAULT;
-	case PMC:
-	case WIDE_PMC:
-		*value = model->pmc[i];
-		return VPMU_DONE;
-	case EVTSEL:
-		*value = model->evtsel[i];
-		return VPMU_DONE;
-	case FIXED:
-		*value = model->fixed[i];
-		return VPMU_DONE;
-	case FIXED_CTRL:
-		*value = model->fixed_ctrl;
-		return VPMU_DONE;
-	case STATUS:
-		*value = model->status;
-		return VPMU_DONE;
-	case GLOBAL_CTRL:
-		*value = model->global_ctrl;
-		return VPMU_DONE;
-	case STATUS_RESET:
-	case STATUS_SET:
-		*value = 0;
-		return VPMU_DONE;
-	case INUSE:
-		*value = inuse(model);
-		return VPMU_DONE;
-	case CAPABILITIES:
-		*value = model->config.full_width_writes ? 0x2000 : 0;
-		return VPMU_DONE;
-	case MISC_ENABLE:
-		*value = (*value & ~UINT64_C(0x1880)) | 0x1880;
-		return VPMU_DONE;
-	case DEBUGCTL:
-		*value = model->debugctl;
-		return VPMU_DONE;
-	}
-	return VPMU_NOT_MINE;
-}
-
-/* May this bit of the register be written as 1? Counters are not asked. */
-static bool may_set(const struct model *model, enum kind kind, unsigned int n)
-{
-	const struct vpmu_config *config = &model->config;
-	bool counter = n < config->general || (n >= 32 && n < 32u + config->fixed);
-
-	switch (kind) {
-	case EVTSEL:
-		return n < 32 && n != 21;
-	case FIXED_CTRL:
-		return n / 4 < config->fixed && n % 4 != 2;
-	case GLOBAL_CTRL:
-		return counter;
-	case STATUS_RESET:
-		return counter || n == 62 || n == 63 ||
-		       (config->version >= 4 && (n == 58 || n == 59));
-	case STATUS_SET:
-		return counter || n == 58 || n == 59 || n == 62;
-	case DEBUGCTL:
-		return test(config->debug_bits, n) || n == 11 || n == 12;
-	default:
-		return false;
-	}
-}
-
-static bool is_legal(const struct model *model, enum kind kind, uint64_t value)
-{
-	for (unsigned int n = 0; n < 64; n++)
-		if (test(value, n) && !may_set(model, kind, n))
-			return false;
-	return true;
-}
-
-static uint64_t sign_extended(uint64_t value, unsigned int width)
-{
-	uint64_t extended = 0;
-
-	for (unsigned int n = 0; n < width; n++)
-		if (test(value, n < 32 ? n : 31))
-			extended |= UINT64_C(1) << n;
-	return extended;
-}
-
-static enum vpmu_answer write_wide(uint64_t *counter, unsigned int width, uint64_t value)
-{
-	if (value > bits(width))
-		return VPMU_FAULT;
-	*counter = value;
-	return VPMU_DONE;
-}
-
-static enum vpmu_answer write_control(struct model *model, enum kind kind, unsigned int i,
-				      uint64_t value)
-{
-	if (!is_legal(model, kind, value))
-		return VPMU_FAULT;
-	if (kind == EVTSEL)
-		model->evtsel[i] = value;
-	if (kind == FIXED_CTRL)
-		model->fixed_ctrl = value;
-	if (kind == GLOBAL_CTRL)
-		model->global_ctrl = value;
-	if (kind == STATUS_RESET)
-		model->status &= ~value;
-	if (kind == STATUS_SET)
-		model->status |= value;
-	if (kind == DEBUGCTL)
-		model->debugctl = value;
-	return VPMU_DONE;
+	return is_amd(model) ? model_amd_rdmsr(model, msr, value)
+			     : model_intel_rdmsr(model, msr, value);
 }
 
 enum vpmu_answer model_wrmsr(struct model *model, uint32_t msr, uint64_t value)
 {
-	unsigned int i;
-	enum kind kind = kind_of(model, msr, &i);
-
-	switch (kind) {
-	case OTHER:
-		return VPMU_NOT_MINE;
-	case ABSENT:
-	case STATUS:
-	case INUSE:
-	case CAPABILITIES:
-		return VPMU_FAULT;
-	case PMC:
-		model->pmc[i] = sign_extended(value, model->config.general_width);
-		return VPMU_DONE;
-	case WIDE_PMC:
-		return write_wide(&model->pmc[i], model->config.general_width, value);
-	case MISC_ENABLE:
-		return test(value, 11) && test(value, 12) ? VPMU_DONE : VPMU_FAULT;
-	case FIXED:
-		return write_wide(&model->fixed[i], model->config.fixed_width, value);
-	case EVTSEL:
-	case FIXED_CTRL:
-	case GLOBAL_CTRL:
-	case STATUS_RESET:
-	case STATUS_SET:
-	case DEBUGCTL:
-		return write_control(model, kind, i, value);
-	}
-	return VPMU_NOT_MINE;
+	return is_amd(model) ? model_amd_wrmsr(model, msr, value)
+			     : model_intel_wrmsr(model, msr, value);
 }
 
 enum vpmu_answer model_rdpmc(const struct model *model, uint32_t ecx, uint64_t *value)
@@ -284,98 +83,154 @@ enum vpmu_answer model_rdpmc(const struct model *model, uint32_t ecx, uint64_t *
 	return VPMU_FAULT;
 }
 
-/* The counter goes on by one. Says whether it has overflowed. */
-static bool count(uint64_t *counter, unsigned int width)
+void model_set_svme(struct model *model, bool svme)
 {
-	if (*counter < bits(width)) {
-		(*counter)++;
-		return false;
-	}
-	*counter = 0;
-	return true;
+	if (model->config.nested)
+		model->svme = svme;
 }
 
-static unsigned int overflow(struct model *model, unsigned int bit, bool pmi)
+/* Does the event select choose this event? Its upper bits are 0 on Intel's processors. */
+static bool selects(const struct model *model, uint64_t evtsel, const struct model_event *event)
 {
-	if (model->config.version >= 2)
-		model->status |= UINT64_C(1) << bit;
-	if (pmi)
-		model->pmis_wanted++;
-	return 1;
+	uint64_t select = (evtsel & 0xff) | (evtsel >> 32 & 0xf) << 8;
+	uint64_t encoding = select << 8 | (evtsel >> 8 & 0xff);
+	int wanted = is_amd(model) ? event->amd : event->intel;
+
+	return wanted >= 0 && encoding == (uint64_t)wanted;
+}
+
+static bool is_counted(const struct model *model, const struct model_event *event)
+{
+	/* Which flag of the configuration each of the event registers belongs to. */
+	static const uint32_t flags[] = { 1, 1, 2, 4 };
+
+	if (event->id >= 0)
+		return model_test(model->config.events, (unsigned int)event->id);
+	if (event->which < 0)
+		return true;
+	return (model->config.event_registers & flags[event->which]) &&
+	       model->event_registers[event->which] == event->extra;
+}
+
+/* APM vol. 2: bit 40 counts in guest mode, 41 in host mode, both or neither in both. */
+static bool counts_in_mode(const struct model *model, uint64_t evtsel, bool guest_mode)
+{
+	bool guest_only = model_test(evtsel, 40), host_only = model_test(evtsel, 41);
+
+	if (!guest_only && !host_only)
+		return true;
+	if (!model->svme)
+		return false;
+	if (guest_only && host_only)
+		return true;
+	return guest_only ? guest_mode : !guest_mode;
 }
 
 /* With a counter mask or edge detection the tests' source counts nothing. */
 static bool general_counts(const struct model *model, unsigned int i,
-			   const struct model_event *event, bool user)
+			   const struct model_event *event, struct model_place place)
 {
 	uint64_t evtsel = model->evtsel[i];
 
-	if (event->architectural == 8)
+	if (model_has_global(model) && !model_test(model->global_ctrl, i))
 		return false;
-	if (event->architectural >= 0 &&
-	    !test(model->config.events, (unsigned)event->architectural))
+	if (!model_test(evtsel, 22) || !model_test(evtsel, place.user ? 16 : 17))
 		return false;
-	return test(model->global_ctrl, i) && test(evtsel, 22) && test(evtsel, user ? 16 : 17) &&
-	       (evtsel & 0xff) == event->select && (evtsel >> 8 & 0xff) == event->umask &&
-	       evtsel >> 24 == 0 && !test(evtsel, 18);
+	if ((evtsel >> 24 & 0xff) != 0 || model_test(evtsel, 18))
+		return false;
+	return selects(model, evtsel, event) && is_counted(model, event) &&
+	       counts_in_mode(model, evtsel, place.guest_mode);
 }
 
 static bool fixed_counts(const struct model *model, unsigned int i, const struct model_event *event,
-			 bool user)
+			 struct model_place place)
 {
-	return event->fixed == (int)i && test(model->global_ctrl, 32 + i) &&
-	       test(model->fixed_ctrl, 4 * i + (user ? 1 : 0));
+	return event->fixed == (int)i && model_test(model->global_ctrl, 32 + i) &&
+	       model_test(model->fixed_ctrl, 4 * i + (place.user ? 1 : 0));
 }
 
-uint64_t model_counting(const struct model *model, const struct model_event *event, bool user)
+uint64_t model_counting(const struct model *model, const struct model_event *event,
+			struct model_place place)
 {
 	uint64_t counters = 0;
 
-	if (test(model->status, 59))
+	if (model_test(model->status, 59))
 		return 0;
 	for (unsigned int i = 0; i < model->config.general; i++)
-		if (general_counts(model, i, event, user))
+		if (general_counts(model, i, event, place))
 			counters |= UINT64_C(1) << i;
 	for (unsigned int i = 0; i < model->config.fixed; i++)
-		if (fixed_counts(model, i, event, user))
+		if (fixed_counts(model, i, event, place))
 			counters |= UINT64_C(1) << (32 + i);
+	return counters;
+}
+
+uint64_t model_retired(const struct model *model, unsigned int kind)
+{
+	struct model_place place = { .user = !(kind & VPMU_RETIRED_KERNEL),
+				     .guest_mode = kind & VPMU_RETIRED_GUEST_MODE };
+	uint64_t counters = model_counting(model, &model_events[MODEL_INSTRUCTIONS], place);
+
+	if (kind & VPMU_RETIRED_BRANCH)
+		counters |= model_counting(model, &model_events[MODEL_BRANCHES], place);
 	return counters;
 }
 
 bool model_interrupts(const struct model *model, unsigned int counter)
 {
-	return counter < 32 ? test(model->evtsel[counter], 20)
-			    : test(model->fixed_ctrl, 4 * (counter - 32) + 3);
+	return counter < 32 ? model_test(model->evtsel[counter], 20)
+			    : model_test(model->fixed_ctrl, 4 * (counter - 32) + 3);
+}
+
+static void overflow(struct model *model, unsigned int counter)
+{
+	if (model_has_global(model))
+		model->status |= UINT64_C(1) << counter;
+	if (model_interrupts(model, counter))
+		model->pmis_wanted++;
+}
+
+/* The counter goes on by n. Says whether it has overflowed. */
+static bool count(struct model *model, unsigned int counter, uint64_t n)
+{
+	uint64_t *value = counter < 32 ? &model->pmc[counter] : &model->fixed[counter - 32];
+	uint64_t most =
+		model_ones(counter < 32 ? model->config.general_width : model->config.fixed_width);
+	bool overflows = n > most - *value;
+
+	*value = (*value + n) & most;
+	if (overflows)
+		overflow(model, counter);
+	return overflows;
 }
 
 unsigned int model_count(struct model *model, uint64_t counters)
 {
-	const struct vpmu_config *config = &model->config;
 	unsigned int overflows = 0;
 
-	for (unsigned int i = 0; i < config->general; i++)
-		if (test(counters, i) && count(&model->pmc[i], config->general_width))
-			overflows += overflow(model, i, model_interrupts(model, i));
-	for (unsigned int i = 0; i < config->fixed; i++)
-		if (test(counters, 32 + i) && count(&model->fixed[i], config->fixed_width))
-			overflows += overflow(model, 32 + i, model_interrupts(model, 32 + i));
+	for (unsigned int i = 0; i < 64; i++)
+		if (model_test(counters, i))
+			overflows += count(model, i, 1);
 	return overflows;
 }
 
-void model_pmi(struct model *model)
+void model_count_many(struct model *model, unsigned int counter, uint64_t n)
 {
-	bool streamlined = model->config.version >= 4;
+	count(model, counter, n);
+}
 
-	if (test(model->debugctl, 12)) {
-		if (streamlined)
-			model->status |= UINT64_C(1) << 59;
-		else
-			model->global_ctrl = 0;
-	}
-	if (test(model->debugctl, 11)) {
-		if (streamlined)
-			model->status |= UINT64_C(1) << 58;
-		else
-			model->debugctl &= ~UINT64_C(1);
-	}
+unsigned int model_pmi(struct model *model)
+{
+	bool by_status = model_freezes_by_status(model);
+	bool counters = model_test(model->debugctl, 12), records = model_test(model->debugctl, 11);
+
+	if (counters && by_status)
+		model->status |= UINT64_C(1) << 59;
+	if (counters && !by_status)
+		model->global_ctrl = 0;
+	if (records && by_status)
+		model->status |= UINT64_C(1) << 58;
+	if (records && !by_status)
+		model->debugctl &= ~UINT64_C(1);
+	return VPMU_PMI | (is_amd(model) ? 0u : VPMU_MASK_LVTPC) | (records ? VPMU_FREEZE_LBR : 0u);
 }

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Random guests against the model of the manual: every access, every PMI and
- * every value must agree, however early, late or often the source's alarms
- * come, whatever it knows of its totals, and with instructions that the host
+ * Random guests of each vendor and version against the model of the manuals: every
+ * access, every PMI and every value must agree, however early, late or often the source's
+ * alarms come, whatever it knows of its totals, and with instructions that the host
  * emulates in between.
  * VPMU_SEED and VPMU_STEPS (for each test) in the environment choose others.
  */
 #include "machine.h"
 #include "model.h"
+#include "random.h"
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <vpmu/msr.h>
 
 #include <cmocka.h>
 
@@ -30,33 +31,35 @@ struct experiment {
 	struct machine m;
 	struct model model;
 	enum alarms alarms;
-	uint64_t random;
+	struct random random;
 	uint64_t step;
 	uint64_t overflows, pmis, emulated;
 	/* Counters that count an emulated instruction of a kind, as of the last service. */
 	uint64_t retired[VPMU_RETIRED_KINDS];
 };
 
-static uint64_t default_seed = 20261121;
-static uint64_t steps = DEFAULT_STEPS;
+static uint64_t seed, steps;
 
-static uint64_t random_bits(struct experiment *x)
+static uint64_t bits(struct experiment *x)
 {
-	x->random ^= x->random >> 12;
-	x->random ^= x->random << 25;
-	x->random ^= x->random >> 27;
-	return x->random * UINT64_C(2685821657736338717);
+	return random_bits(&x->random);
 }
 
 /* 0 to n - 1 */
 static unsigned int below(struct experiment *x, unsigned int n)
 {
-	return (unsigned int)((random_bits(x) >> 32) % n);
+	return random_below(&x->random, n);
 }
 
-static bool one_in(struct experiment *x, unsigned int n)
+/* With a probability of 1/n. */
+static bool chance(struct experiment *x, unsigned int n)
 {
-	return below(x, n) == 0;
+	return one_in(&x->random, n);
+}
+
+static bool is_amd(const struct experiment *x)
+{
+	return x->model.config.vendor == VPMU_AMD;
 }
 
 /* The library and the model do not agree: the test ends. */
@@ -72,93 +75,157 @@ differ(const struct experiment *x, const char *format, ...)
 	fail_msg("step %" PRIu64 ": %s", x->step, text);
 }
 
+/* What general counters select the event by; -1: by nothing. */
+static int encoding_of(const struct model_event *event, bool amd)
+{
+	return amd ? event->amd : event->intel;
+}
+
+static bool is_same(const struct model_event *row, const struct vpmu_event *event, bool amd)
+{
+	if (event->id != VPMU_EVENT_RAW)
+		return (int)event->id == row->id;
+	return row->id < 0 && encoding_of(row, amd) == (event->select << 8 | event->umask) &&
+	       row->extra == event->extra;
+}
+
 /* What the tests' source can count: model_events, one at a time. */
-static int event_of(const struct vpmu_event *event)
+static int event_of(const struct vpmu_event *event, bool amd)
 {
 	if (event->cmask || event->edge)
 		return -1;
-	for (int i = 0; i < MODEL_EVENTS; i++) {
-		const struct model_event *e = &model_events[i];
-
-		if (event->id == VPMU_EVENT_RAW && e->architectural < 0 &&
-		    e->select == event->select && e->umask == event->umask)
+	for (int i = 0; i < MODEL_EVENTS; i++)
+		if (is_same(&model_events[i], event, amd))
 			return i;
-		if (event->id != VPMU_EVENT_RAW && (int)event->id == e->architectural)
-			return i;
-	}
 	return -1;
 }
 
-static bool refuses(const struct vpmu_event *event)
+static bool intel_refuses(const struct vpmu_event *event)
 {
-	return event_of(event) < 0;
+	return event_of(event, false) < 0;
 }
 
-static struct vpmu_config random_config(struct experiment *x, unsigned int version)
+static bool amd_refuses(const struct vpmu_event *event)
+{
+	return event_of(event, true) < 0;
+}
+
+static struct vpmu_config random_intel(struct random *random, unsigned int version)
 {
 	/* Instructions, cycles, TSC cycles, topdown slots: in the fixed counters' order. */
 	static const uint32_t needed[] = { 0x0, 0x2, 0x3, 0x103, 0x183 };
 	struct vpmu_config config = vpmu_config_intel(version, 0);
 
-	config.general = (uint8_t)(1 + below(x, 8));
-	config.general_width = (uint8_t)(32 + below(x, 17));
-	config.fixed = version == 1 ? 0 : (uint8_t)below(x, version >= 5 ? 5 : 4);
-	config.fixed_width = (uint8_t)(32 + below(x, 17));
-	config.full_width_writes = !one_in(x, 4);
-	config.events = (uint32_t)random_bits(x) & all_events(version);
+	config.general = (uint8_t)(1 + random_below(random, 8));
+	config.general_width = (uint8_t)(32 + random_below(random, 17));
+	config.fixed = version == 1 ? 0 : (uint8_t)random_below(random, version >= 5 ? 5 : 4);
+	config.fixed_width = (uint8_t)(32 + random_below(random, 17));
+	config.full_width_writes = !one_in(random, 4);
+	config.events = (uint32_t)random_bits(random) & all_events(version);
 	config.events |= needed[config.fixed];
-	config.debug_bits = DEBUG_BITS;
+	config.event_registers = random_below(random, VPMU_EVENT_REGISTERS + 1u);
+	return config;
+}
+
+static struct vpmu_config random_amd(struct random *random, struct vpmu_config config)
+{
+	if (config.version == 2)
+		config.general = (uint8_t)(1 + random_below(random, 6));
+	config.events = (uint32_t)random_bits(random) & AMD_EVENTS;
+	config.nested = one_in(random, 2);
+	return config;
+}
+
+static struct vpmu_config random_config(struct random *random, enum kind kind)
+{
+	struct vpmu_config config = usual_config(kind);
+
+	if (config.vendor == VPMU_AMD)
+		config = random_amd(random, config);
+	else
+		config = random_intel(random, config.version);
+	config.debug_bits = one_in(random, 4) ? 0x4007 : DEBUG_BITS;
 	return config;
 }
 
 /* What the manual says of emulated instructions from now on. */
 static void note_retired(struct experiment *x)
 {
-	const struct model_event *instructions = &model_events[1], *branches = &model_events[5];
-
-	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++) {
-		bool user = !(kind & VPMU_RETIRED_KERNEL);
-
-		x->retired[kind] = model_counting(&x->model, instructions, user);
-		if (kind & VPMU_RETIRED_BRANCH)
-			x->retired[kind] |= model_counting(&x->model, branches, user);
-	}
+	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
+		x->retired[kind] = model_retired(&x->model, kind);
 }
 
-static void start_experiment(struct experiment *x, unsigned int version)
+static void start_experiment(struct experiment *x, enum kind kind)
 {
-	x->model.config = random_config(x, version);
+	x->model.config = random_config(&x->random, kind);
 	model_reset(&x->model);
-	start_with(&x->m, &x->model.config, one_in(x, 2) ? &source_ops : &knowing_source_ops);
-	x->m.source.refuses = refuses;
+	start_with(&x->m, &x->model.config, chance(x, 2) ? &source_ops : &knowing_source_ops);
+	x->m.source.refuses = is_amd(x) ? amd_refuses : intel_refuses;
 	note_retired(x);
 }
 
+struct msr_range {
+	uint32_t first, count;
+};
+
+/* The PMU's registers and their neighbours. What makes counters count comes more often. */
+static const struct msr_range intel_msrs[] = {
+	{ 0x0c0, 10 }, { 0x185, 10 }, { 0x308, 6 },  { 0x38c, 8 }, { 0x38d, 3 },
+	{ 0x38f, 1 },  { 0x38f, 2 },  { 0x4c0, 10 }, { 0x1d9, 1 }, { 0x345, 1 },
+	{ 0x1a6, 2 },  { 0x3f6, 2 },  { 0x1a0, 1 },
+};
+static const struct msr_range amd_msrs[] = {
+	{ 0xc0010200, 12 }, { 0xc0010200, 12 }, { 0xc0010200, 12 }, { 0xc00101ff, 14 },
+	{ 0xc000ffff, 10 }, { 0xc000ffff, 10 }, { 0xc0000301, 1 },  { 0xc00002ff, 6 },
+	{ 0xc0000302, 1 },  { 0x1d9, 1 },
+};
+
+#define RANGES(array) (sizeof(array) / sizeof((array)[0]))
+
 static uint32_t random_msr(struct experiment *x)
 {
-	static const struct {
-		uint32_t first, count;
-	} ranges[] = { { 0x0c0, 10 }, { 0x185, 10 }, { 0x308, 6 },  { 0x38c, 8 }, { 0x38d, 3 },
-		       { 0x38f, 1 },  { 0x38f, 2 },  { 0x4c0, 10 }, { 0x1d9, 1 }, { 0x345, 1 } };
-	unsigned int i = below(x, sizeof(ranges) / sizeof(ranges[0]));
+	const struct msr_range *ranges = is_amd(x) ? amd_msrs : intel_msrs;
+	unsigned int count = is_amd(x) ? RANGES(amd_msrs) : RANGES(intel_msrs);
+	unsigned int i = below(x, count);
 
-	if (one_in(x, 100))
-		return (uint32_t)random_bits(x);
+	if (chance(x, 100))
+		return (uint32_t)bits(x);
 	return ranges[i].first + below(x, ranges[i].count);
+}
+
+/* An event select of an encoding. */
+static uint64_t select_of(unsigned int encoding)
+{
+	return (encoding & 0xff) << 8 | (encoding >> 8 & 0xff) |
+	       (uint64_t)(encoding >> 16 & 0xf) << 32;
+}
+
+/* One that some counter of the vendor's may count. */
+static int random_event(struct experiment *x)
+{
+	int i;
+
+	do
+		i = (int)below(x, MODEL_EVENTS);
+	while (encoding_of(&model_events[i], is_amd(x)) < 0 &&
+	       (is_amd(x) || model_events[i].fixed < 0));
+	return i;
 }
 
 static uint64_t random_evtsel(struct experiment *x)
 {
-	const struct model_event *event = &model_events[below(x, MODEL_EVENTS)];
-	uint64_t value = event->select | (uint64_t)event->umask << 8;
+	int encoding = encoding_of(&model_events[random_event(x)], is_amd(x));
+	uint64_t value = encoding < 0 ? 0 : select_of((unsigned int)encoding);
 
 	value |= (uint64_t)(1 + below(x, 3)) << 16;
-	value |= one_in(x, 2) ? EVTSEL_INT : 0;
-	value |= one_in(x, 8) ? 0 : 1u << 22;
-	value |= one_in(x, 8) ? 1u << 19 : 0;
-	value |= one_in(x, 8) ? 1u << 23 : 0;
-	value |= one_in(x, 16) ? 1u << 18 : 0;
-	value |= one_in(x, 16) ? 1u << 24 : 0;
+	value |= chance(x, 2) ? EVTSEL_INT : 0;
+	value |= chance(x, 8) ? 0 : 1u << 22;
+	value |= chance(x, 8) ? 1u << 19 : 0;
+	value |= chance(x, 8) ? 1u << 23 : 0;
+	value |= chance(x, 16) ? 1u << 18 : 0;
+	value |= chance(x, 16) ? 1u << 24 : 0;
+	if (is_amd(x) && chance(x, 3))
+		value |= (uint64_t)below(x, 4) << 40;
 	return value;
 }
 
@@ -166,10 +233,22 @@ static uint64_t random_evtsel(struct experiment *x)
 static uint64_t random_counters(struct experiment *x)
 {
 	const struct vpmu_config *config = &x->model.config;
-	uint64_t all = ((UINT64_C(1) << config->general) - 1) | ((UINT64_C(1) << config->fixed) - 1)
-									<< 32;
+	uint64_t all = model_ones(config->general) | model_ones(config->fixed) << 32;
 
-	return one_in(x, 2) ? all : all & random_bits(x);
+	return chance(x, 2) ? all : all & bits(x);
+}
+
+static uint64_t random_frozen(struct experiment *x)
+{
+	return model_freezes_by_status(&x->model) ? bits(x) & (LBR_FRZ | CTR_FRZ) : 0;
+}
+
+static bool is_event_select(const struct experiment *x, uint32_t msr)
+{
+	if (!is_amd(x))
+		return msr >= PERFEVTSEL0 && msr < PERFEVTSEL0 + 8;
+	return (msr >= K7_EVNTSEL0 && msr < K7_EVNTSEL0 + 4) ||
+	       (msr >= PERF_CTL0 && msr < PERF_CTL0 + 12 && msr % 2 == 0);
 }
 
 /* A value as a sane guest would write it; counters are close to overflow. */
@@ -179,21 +258,28 @@ static uint64_t sane_value(struct experiment *x, uint32_t msr)
 				     ? x->model.config.fixed_width
 				     : x->model.config.general_width;
 
-	if (msr >= PERFEVTSEL0 && msr < PERFEVTSEL0 + 8)
+	if (is_event_select(x, msr))
 		return random_evtsel(x);
 	switch (msr) {
 	case GLOBAL_CTRL:
+	case AMD_GLOBAL_CTL:
 		return random_counters(x);
 	case FIXED_CTR_CTRL:
-		return random_bits(x) & ((UINT64_C(1) << 4 * x->model.config.fixed) - 1) & 0xbbbb;
+		return bits(x) & model_ones(4u * x->model.config.fixed) & 0xbbbb;
 	case STATUS_RESET:
 	case STATUS_SET:
-		return random_counters(x) |
-		       (x->model.config.version >= 4 ? random_bits(x) & (LBR_FRZ | CTR_FRZ) : 0);
+	case AMD_GLOBAL_STATUS_CLR:
+	case AMD_GLOBAL_STATUS_SET:
+		return random_counters(x) | random_frozen(x);
 	case DEBUGCTL:
-		return random_bits(x) & 0x1803;
+		return bits(x) & 0x1803;
+	case OFFCORE_RSP0:
+	case OFFCORE_RSP1:
+	case PEBS_LD_LAT:
+	case PEBS_FRONTEND:
+		return 0x10 * below(x, 3);
 	default:
-		return ((UINT64_C(1) << width) - 1) - below(x, 20);
+		return model_ones(width) - below(x, 20);
 	}
 }
 
@@ -207,7 +293,7 @@ static uint64_t random_value(struct experiment *x, uint32_t msr)
 	case 1:
 		return ~UINT64_C(0);
 	case 2:
-		return random_bits(x);
+		return bits(x);
 	case 3:
 		return UINT64_C(1) << below(x, 64);
 	case 4:
@@ -223,7 +309,8 @@ static uint64_t random_value(struct experiment *x, uint32_t msr)
 
 static void compare_read(struct experiment *x, uint32_t msr)
 {
-	uint64_t got = 0, expected = 0;
+	uint64_t hosts = chance(x, 2) ? bits(x) : 0;
+	uint64_t got = hosts, expected = hosts;
 	enum vpmu_answer answer = vpmu_rdmsr(&x->m.pmu, msr, &got);
 
 	if (answer != model_rdmsr(&x->model, msr, &expected))
@@ -234,8 +321,15 @@ static void compare_read(struct experiment *x, uint32_t msr)
 
 static void compare_all(struct experiment *x)
 {
-	for (uint32_t msr = 0xc0; msr < 0x4d0; msr++)
-		compare_read(x, msr);
+	const struct msr_range *ranges = is_amd(x) ? amd_msrs : intel_msrs;
+	unsigned int count = is_amd(x) ? RANGES(amd_msrs) : RANGES(intel_msrs);
+
+	for (unsigned int i = 0; i < count; i++)
+		for (uint32_t n = 0; n < ranges[i].count; n++)
+			compare_read(x, ranges[i].first + n);
+	if (vpmu_status(&x->m.pmu) != x->model.status)
+		differ(x, "status %" PRIx64 "H, not %" PRIx64 "H", vpmu_status(&x->m.pmu),
+		       x->model.status);
 }
 
 static void compare_write(struct experiment *x, uint32_t msr, uint64_t value)
@@ -254,10 +348,8 @@ static void write_at_random(struct experiment *x)
 }
 
 /* What a driver does to sample: without it, chance rarely has a counter overflow. */
-static void start_sampling(struct experiment *x)
+static void start_sampling_intel(struct experiment *x)
 {
-	uint64_t frozen = x->model.config.version >= 4 ? CTR_FRZ | LBR_FRZ : 0;
-
 	for (unsigned int i = 0; i < 8; i++) {
 		compare_write(x, PERFEVTSEL0 + i, random_evtsel(x));
 		compare_write(x, PMC0 + i, sane_value(x, PMC0));
@@ -265,18 +357,50 @@ static void start_sampling(struct experiment *x)
 	for (unsigned int i = 0; i < 4; i++)
 		compare_write(x, FIXED_CTR0 + i, sane_value(x, FIXED_CTR0));
 	compare_write(x, FIXED_CTR_CTRL, sane_value(x, FIXED_CTR_CTRL));
-	compare_write(x, STATUS_RESET, random_counters(x) | frozen);
+	compare_write(x, STATUS_RESET,
+		      random_counters(x) |
+			      (model_freezes_by_status(&x->model) ? CTR_FRZ | LBR_FRZ : 0));
 	compare_write(x, GLOBAL_CTRL, random_counters(x));
+}
+
+static void start_sampling_amd(struct experiment *x)
+{
+	for (unsigned int i = 0; i < 6; i++) {
+		compare_write(x, PERF_CTL0 + 2 * i, random_evtsel(x));
+		compare_write(x, PERF_CTR0 + 2 * i, sane_value(x, PERF_CTR0));
+		if (i >= 4)
+			continue;
+		compare_write(x, K7_EVNTSEL0 + i, random_evtsel(x));
+		compare_write(x, K7_PERFCTR0 + i, sane_value(x, K7_PERFCTR0));
+	}
+	compare_write(x, AMD_GLOBAL_STATUS_CLR, ~UINT64_C(0));
+	compare_write(x, AMD_GLOBAL_CTL, random_counters(x));
+}
+
+static void start_sampling(struct experiment *x)
+{
+	if (is_amd(x))
+		start_sampling_amd(x);
+	else
+		start_sampling_intel(x);
+}
+
+static void change_svme(struct experiment *x)
+{
+	bool svme = !chance(x, 4);
+
+	vpmu_set_svme(&x->m.pmu, svme);
+	model_set_svme(&x->model, svme);
 }
 
 static void compare_rdpmc(struct experiment *x)
 {
-	uint32_t ecx = (one_in(x, 2) ? 0x40000000 : 0) + below(x, 9);
+	uint32_t ecx = (chance(x, 2) ? 0x40000000 : 0) + below(x, 9);
 	uint64_t got = 0, expected = 0;
 	enum vpmu_answer answer;
 
-	if (one_in(x, 32))
-		ecx = (uint32_t)random_bits(x);
+	if (chance(x, 32))
+		ecx = (uint32_t)bits(x);
 	answer = vpmu_rdpmc(&x->m.pmu, ecx, true, &got);
 	if (answer != model_rdpmc(&x->model, ecx, &expected) || got != expected)
 		differ(x, "RDPMC %" PRIx32 "H: answer %d, %" PRIx64 "H, not %" PRIx64 "H", ecx,
@@ -363,7 +487,8 @@ static void check_retired(const struct experiment *x)
 static void compare_service(struct experiment *x)
 {
 	bool owed = owes_pmi(x);
-	bool pmi = vpmu_service(&x->m.pmu) & VPMU_PMI;
+	unsigned int asked = vpmu_service(&x->m.pmu);
+	bool pmi = asked & VPMU_PMI;
 	bool wanted = x->model.pmis_wanted > 0;
 
 	if (pmi && !wanted)
@@ -373,8 +498,9 @@ static void compare_service(struct experiment *x)
 	if (pmi) {
 		x->pmis++;
 		x->model.pmis_wanted -= x->alarms == EAGER ? x->model.pmis_wanted : 1;
-		model_pmi(&x->model);
 	}
+	if (asked != (pmi ? model_pmi(&x->model) : 0))
+		differ(x, "the service asks for %x", asked);
 	check_alarms(x);
 	note_retired(x);
 	check_retired(x);
@@ -382,16 +508,17 @@ static void compare_service(struct experiment *x)
 
 static void happen_once(struct experiment *x)
 {
-	int event = (int)below(x, MODEL_EVENTS);
-	bool user = one_in(x, 2);
-	uint64_t counters = model_counting(&x->model, &model_events[event], user);
+	int event = random_event(x);
+	struct model_place place = { .user = chance(x, 2), .guest_mode = chance(x, 2) };
+	uint64_t counters = model_counting(&x->model, &model_events[event], place);
 
 	x->overflows += model_count(&x->model, counters);
 	for (unsigned int i = 0; i < COUNTERS; i++) {
 		const struct vpmu_event *bound = &x->m.source.events[i];
 
-		if (x->m.source.bound[i] && event_of(bound) == event &&
-		    (user ? bound->user : bound->kernel))
+		if (x->m.source.bound[i] && event_of(bound, is_amd(x)) == event &&
+		    (place.user ? bound->user : bound->kernel) &&
+		    (place.guest_mode ? bound->guest_mode : bound->host_mode))
 			happen(&x->m, i, 1);
 	}
 }
@@ -412,7 +539,7 @@ static void run_guest(struct experiment *x)
 
 	compare_service(x);
 	while (n-- > 0) {
-		if (!one_in(x, 30)) {
+		if (!chance(x, 30)) {
 			happen_once(x);
 			continue;
 		}
@@ -422,7 +549,7 @@ static void run_guest(struct experiment *x)
 		emulate_once(x);
 		compare_service(x);
 	}
-	if (x->alarms == EAGER || one_in(x, 4))
+	if (x->alarms == EAGER || chance(x, 4))
 		ring(&x->m);
 }
 
@@ -431,9 +558,9 @@ static void disturb(struct experiment *x)
 {
 	unsigned int i = below(x, COUNTERS);
 
-	if (one_in(x, 2))
+	if (chance(x, 2))
 		go_off(&x->m, i);
-	if (one_in(x, 2))
+	if (chance(x, 2))
 		x->m.source.known[i] -= below(x, 50) % (x->m.source.known[i] + 1);
 	vpmu_look(&x->m.pmu, below(x, 70));
 }
@@ -445,8 +572,10 @@ static void take_step(struct experiment *x)
 	x->step++;
 	if (what < 480)
 		write_at_random(x);
-	else if (what < 500)
+	else if (what < 495)
 		start_sampling(x);
+	else if (what < 500)
+		change_svme(x);
 	else if (what < 600)
 		compare_read(x, random_msr(x));
 	else if (what < 650)
@@ -467,19 +596,25 @@ static void take_step(struct experiment *x)
 		note_retired(x);
 	}
 	/* The guest never runs unserviced, but a host may join several accesses. */
-	if (!one_in(x, 8))
+	if (!chance(x, 8))
 		compare_service(x);
 }
 
-static void run_experiment(unsigned int version, enum alarms alarms)
+struct guest {
+	enum kind kind;
+	enum alarms alarms;
+};
+
+static void run_experiment(void **state)
 {
+	const struct guest *guest = *state;
 	static struct experiment x;
 
-	x.alarms = alarms;
-	x.random = (default_seed * 8 + version) * 2 + 1;
+	x.alarms = guest->alarms;
+	x.random = random_from(seed * 16 + guest->kind);
 	x.step = x.overflows = x.pmis = x.emulated = 0;
 	while (x.step < steps) {
-		start_experiment(&x, version);
+		start_experiment(&x, guest->kind);
 		do
 			take_step(&x);
 		while (x.step % STEPS_PER_MACHINE && x.step < steps);
@@ -492,100 +627,73 @@ static void run_experiment(unsigned int version, enum alarms alarms)
 		assert_true(x.overflows > 500 && x.pmis > 200 && x.emulated > 500);
 }
 
-static void eager_1(void **state)
-{
-	(void)state;
-	run_experiment(1, EAGER);
-}
+static struct guest eager[KINDS], lazy[KINDS];
 
-static void eager_2(void **state)
+static void make_guests(void)
 {
-	(void)state;
-	run_experiment(2, EAGER);
-}
-
-static void eager_3(void **state)
-{
-	(void)state;
-	run_experiment(3, EAGER);
-}
-
-static void eager_4(void **state)
-{
-	(void)state;
-	run_experiment(4, EAGER);
-}
-
-static void eager_5(void **state)
-{
-	(void)state;
-	run_experiment(5, EAGER);
-}
-
-static void lazy_1(void **state)
-{
-	(void)state;
-	run_experiment(1, LAZY);
-}
-
-static void lazy_2(void **state)
-{
-	(void)state;
-	run_experiment(2, LAZY);
-}
-
-static void lazy_3(void **state)
-{
-	(void)state;
-	run_experiment(3, LAZY);
-}
-
-static void lazy_4(void **state)
-{
-	(void)state;
-	run_experiment(4, LAZY);
-}
-
-static void lazy_5(void **state)
-{
-	(void)state;
-	run_experiment(5, LAZY);
+	for (unsigned int kind = 0; kind < KINDS; kind++) {
+		eager[kind] = (struct guest){ (enum kind)kind, EAGER };
+		lazy[kind] = (struct guest){ (enum kind)kind, LAZY };
+	}
 }
 
 static const struct CMUnitTest tests[] = {
-	{ .name = "a random guest of version 1 sees the manual's PMU", .test_func = eager_1 },
-	{ .name = "a random guest of version 2 sees the manual's PMU", .test_func = eager_2 },
-	{ .name = "a random guest of version 3 sees the manual's PMU", .test_func = eager_3 },
-	{ .name = "a random guest of version 4 sees the manual's PMU", .test_func = eager_4 },
-	{ .name = "a random guest of version 5 sees the manual's PMU", .test_func = eager_5 },
-	{ .name = "so it does in version 1 with late alarms", .test_func = lazy_1 },
-	{ .name = "so it does in version 2 with late alarms", .test_func = lazy_2 },
-	{ .name = "so it does in version 3 with late alarms", .test_func = lazy_3 },
-	{ .name = "so it does in version 4 with late alarms", .test_func = lazy_4 },
-	{ .name = "so it does in version 5 with late alarms", .test_func = lazy_5 },
+	{ .name = "a random guest of version 1 sees the manual's PMU",
+	  .test_func = run_experiment,
+	  .initial_state = &eager[INTEL_1] },
+	{ .name = "a random guest of version 2 sees the manual's PMU",
+	  .test_func = run_experiment,
+	  .initial_state = &eager[INTEL_2] },
+	{ .name = "a random guest of version 3 sees the manual's PMU",
+	  .test_func = run_experiment,
+	  .initial_state = &eager[INTEL_3] },
+	{ .name = "a random guest of version 4 sees the manual's PMU",
+	  .test_func = run_experiment,
+	  .initial_state = &eager[INTEL_4] },
+	{ .name = "a random guest of version 5 sees the manual's PMU",
+	  .test_func = run_experiment,
+	  .initial_state = &eager[INTEL_5] },
+	{ .name = "a random guest of AMD's K7 sees the manual's PMU",
+	  .test_func = run_experiment,
+	  .initial_state = &eager[AMD_K7] },
+	{ .name = "a random guest of AMD's core extension sees the manual's PMU",
+	  .test_func = run_experiment,
+	  .initial_state = &eager[AMD_CORE] },
+	{ .name = "a random guest of AMD's PerfMonV2 sees the manual's PMU",
+	  .test_func = run_experiment,
+	  .initial_state = &eager[AMD_V2] },
+	{ .name = "so it does in version 1 with late alarms",
+	  .test_func = run_experiment,
+	  .initial_state = &lazy[INTEL_1] },
+	{ .name = "so it does in version 2 with late alarms",
+	  .test_func = run_experiment,
+	  .initial_state = &lazy[INTEL_2] },
+	{ .name = "so it does in version 3 with late alarms",
+	  .test_func = run_experiment,
+	  .initial_state = &lazy[INTEL_3] },
+	{ .name = "so it does in version 4 with late alarms",
+	  .test_func = run_experiment,
+	  .initial_state = &lazy[INTEL_4] },
+	{ .name = "so it does in version 5 with late alarms",
+	  .test_func = run_experiment,
+	  .initial_state = &lazy[INTEL_5] },
+	{ .name = "so it does in AMD's K7 with late alarms",
+	  .test_func = run_experiment,
+	  .initial_state = &lazy[AMD_K7] },
+	{ .name = "so it does in AMD's core extension with late alarms",
+	  .test_func = run_experiment,
+	  .initial_state = &lazy[AMD_CORE] },
+	{ .name = "so it does in AMD's PerfMonV2 with late alarms",
+	  .test_func = run_experiment,
+	  .initial_state = &lazy[AMD_V2] },
 };
-
-/* A number from the environment, or the one given. */
-static uint64_t number(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-	char *end;
-	uint64_t value;
-
-	if (!text)
-		return otherwise;
-	value = strtoull(text, &end, 0);
-	if (*text && !*end)
-		return value;
-	fprintf(stderr, "property: %s is not a number: %s\n", name, text);
-	exit(2);
-}
 
 int main(void)
 {
-	default_seed = number("VPMU_SEED", default_seed);
-	steps = number("VPMU_STEPS", steps);
-	printf("# VPMU_SEED=%" PRIu64 " VPMU_STEPS=%" PRIu64 "\n", default_seed, steps);
+	seed = random_seed();
+	steps = number_from("VPMU_STEPS", DEFAULT_STEPS);
+	printf("# VPMU_STEPS=%" PRIu64 "\n", steps);
 	fflush(stdout);
+	make_guests();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

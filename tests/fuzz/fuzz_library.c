@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Bytes as a PMU, a source and what a guest and a host do with them; all of
- * vpmu.h. Registers are compared with the model of the manual (tests/model.c)
+ * vpmu.h. Registers are compared with the model of the manuals (tests/model.h)
  * after each step, and what the library asks of its source with source.h.
  */
 #include "../model.h"
@@ -60,13 +60,16 @@ static bool is_counter(unsigned int counter)
 	       (counter >= VPMU_FIXED && counter - VPMU_FIXED < f.model.config.fixed);
 }
 
+static bool is_amd(void)
+{
+	return f.model.config.vendor == VPMU_AMD;
+}
+
 static uint64_t mask_of(unsigned int counter)
 {
 	const struct vpmu_config *config = &f.model.config;
 
-	return (UINT64_C(1) << (counter < VPMU_FIXED ? config->general_width
-						     : config->fixed_width)) -
-	       1;
+	return model_ones(counter < VPMU_FIXED ? config->general_width : config->fixed_width);
 }
 
 static uint64_t *value_of(unsigned int counter)
@@ -76,42 +79,82 @@ static uint64_t *value_of(unsigned int counter)
 
 static bool interrupts(unsigned int counter)
 {
-	return counter < VPMU_FIXED ? test(f.model.evtsel[counter], 20)
-				    : test(f.model.fixed_ctrl, 4 * (counter - VPMU_FIXED) + 3);
+	return model_interrupts(&f.model, counter);
+}
+
+/* How many of the library's names an Intel version knows: topdown slots came with the fifth. */
+static int names(void)
+{
+	if (is_amd())
+		return VPMU_EVENT_ARCHITECTURAL;
+	return f.model.config.version >= 5 ? VPMU_EVENT_ARCHITECTURAL : VPMU_EVENT_TOPDOWN_SLOTS;
+}
+
+static enum vpmu_event_id id_of(int encoding)
+{
+	for (unsigned int i = 0; i < MODEL_EVENTS; i++) {
+		const struct model_event *event = &model_events[i];
+
+		if (event->id >= 0 && event->id < names() &&
+		    (is_amd() ? event->amd : event->intel) == encoding)
+			return (enum vpmu_event_id)event->id;
+	}
+	return VPMU_EVENT_RAW;
+}
+
+/* The event register that goes with an encoding; 0 if none does, or the PMU has none. */
+static uint64_t extra_of(int encoding)
+{
+	static const struct {
+		int encoding;
+		unsigned int which;
+		uint32_t flag;
+	} rows[] = { { 0xb701, 0, 1 }, { 0xbb01, 1, 1 }, { 0x2a01, 0, 1 }, { 0x2b01, 1, 1 },
+		     { 0xcd01, 2, 2 }, { 0xc601, 3, 4 }, { 0xc603, 3, 4 } };
+
+	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]) && !is_amd(); i++)
+		if (rows[i].encoding == encoding && (f.model.config.event_registers & rows[i].flag))
+			return f.model.event_registers[rows[i].which];
+	return 0;
 }
 
 /* What the registers say that the counter counts: source.h's description of them. */
-static struct vpmu_event event_of(unsigned int counter)
+static struct vpmu_event fixed_event(unsigned int i)
 {
-	static const enum vpmu_event_id fixed[] = { VPMU_EVENT_INSTRUCTIONS, VPMU_EVENT_CYCLES,
-						    VPMU_EVENT_TSC_CYCLES,
-						    VPMU_EVENT_TOPDOWN_SLOTS };
-	uint64_t field = f.model.fixed_ctrl >> (4 * (counter % VPMU_FIXED));
-	uint64_t evtsel = counter < VPMU_FIXED ? f.model.evtsel[counter] : 0;
-	struct vpmu_event event = { .id = VPMU_EVENT_RAW };
+	static const enum vpmu_event_id ids[] = { VPMU_EVENT_INSTRUCTIONS, VPMU_EVENT_CYCLES,
+						  VPMU_EVENT_TSC_CYCLES, VPMU_EVENT_TOPDOWN_SLOTS };
 
-	if (counter >= VPMU_FIXED)
-		return (struct vpmu_event){ .id = fixed[counter - VPMU_FIXED],
-					    .kernel = test(field, 0),
-					    .user = test(field, 1),
-					    .host_mode = true,
-					    .guest_mode = true };
-	event.select = evtsel & 0xff;
+	return (struct vpmu_event){ .id = ids[i],
+				    .kernel = test(f.model.fixed_ctrl, 4 * i),
+				    .user = test(f.model.fixed_ctrl, 4 * i + 1),
+				    .host_mode = true,
+				    .guest_mode = true };
+}
+
+static struct vpmu_event general_event(uint64_t evtsel)
+{
+	bool guest_only = test(evtsel, 40), host_only = test(evtsel, 41);
+	struct vpmu_event event = { .edge = test(evtsel, 18) };
+	int encoding;
+
+	event.select = (uint16_t)((evtsel & 0xff) | (evtsel >> 32 & 0xf) << 8);
 	event.umask = evtsel >> 8 & 0xff;
+	encoding = event.select << 8 | event.umask;
+	event.id = id_of(encoding);
+	event.extra = extra_of(encoding);
 	event.cmask = evtsel >> 24 & 0xff;
 	event.invert = event.cmask && test(evtsel, 23);
-	event.edge = test(evtsel, 18);
 	event.user = test(evtsel, 16);
 	event.kernel = test(evtsel, 17);
-	event.host_mode = event.guest_mode = true;
-	for (unsigned int i = 0; i < MODEL_EVENTS; i++)
-		if (model_events[i].select == event.select &&
-		    model_events[i].umask == event.umask && model_events[i].architectural >= 0 &&
-		    model_events[i].architectural < 8 &&
-		    (model_events[i].architectural < VPMU_EVENT_TOPDOWN_SLOTS ||
-		     f.model.config.version >= 5))
-			event.id = (enum vpmu_event_id)model_events[i].architectural;
+	event.host_mode = host_only || !guest_only;
+	event.guest_mode = guest_only || !host_only;
 	return event;
+}
+
+static struct vpmu_event event_of(unsigned int counter)
+{
+	return counter >= VPMU_FIXED ? fixed_event(counter - VPMU_FIXED)
+				     : general_event(f.model.evtsel[counter]);
 }
 
 static bool same(const struct vpmu_event *a, const struct vpmu_event *b)
@@ -137,9 +180,14 @@ static bool is_enabled(unsigned int counter)
 {
 	const struct vpmu_event event = event_of(counter);
 
-	if (test(f.model.status, 59) || !test(f.model.global_ctrl, counter))
+	if (test(f.model.status, 59))
+		return false;
+	if (model_has_global(&f.model) && !test(f.model.global_ctrl, counter))
 		return false;
 	if (counter < VPMU_FIXED && !test(f.model.evtsel[counter], 22))
+		return false;
+	/* Restricted to host or guest mode, but there are none. */
+	if (counter < VPMU_FIXED && (f.model.evtsel[counter] >> 40 & 3) && !f.model.svme)
 		return false;
 	return event.user || event.kernel;
 }
@@ -269,16 +317,6 @@ static const struct vpmu_source_ops unknowing = {
 
 /* --- what happens --------------------------------------------------------------- */
 
-/* The counter goes on by n, as the manual has it. */
-static void count(unsigned int counter, uint64_t n)
-{
-	uint64_t *value = value_of(counter);
-
-	if (n > mask_of(counter) - *value)
-		f.model.status |= UINT64_C(1) << counter;
-	*value = (*value + n) & mask_of(counter);
-}
-
 static void happen(unsigned int counter, uint64_t n)
 {
 	struct bound *b = &f.bound[counter];
@@ -289,7 +327,7 @@ static void happen(unsigned int counter, uint64_t n)
 	grow(b, n);
 	b->current &= f.written;
 	if (b->counting)
-		count(counter, b->total - before);
+		model_count_many(&f.model, counter, b->total - before);
 	if (f.eager)
 		ring_if_reached(counter);
 }
@@ -300,102 +338,127 @@ static void hold_value(unsigned int counter)
 	f.bound[counter].value = *value_of(counter);
 }
 
-static bool counts_retired(unsigned int counter, bool kernel, bool branch)
+static bool counts_retired(unsigned int counter, unsigned int kind)
 {
 	const struct bound *b = &f.bound[counter];
 	const struct vpmu_event *event = &b->event;
 
 	if (!b->counting || event->cmask || event->edge || event->invert ||
-	    !(kernel ? event->kernel : event->user))
+	    !(kind & VPMU_RETIRED_KERNEL ? event->kernel : event->user) ||
+	    !(kind & VPMU_RETIRED_GUEST_MODE ? event->guest_mode : event->host_mode))
 		return false;
-	return event->id == VPMU_EVENT_INSTRUCTIONS || (branch && event->id == VPMU_EVENT_BRANCHES);
+	return event->id == VPMU_EVENT_INSTRUCTIONS ||
+	       ((kind & VPMU_RETIRED_BRANCH) && event->id == VPMU_EVENT_BRANCHES);
 }
 
-static void retire(bool kernel, bool branch)
+static void retire(unsigned int kind)
 {
 	for (unsigned int i = 0; i < COUNTERS; i++) {
 		struct bound *b = &f.bound[i];
 
-		if (!counts_retired(i, kernel, branch))
+		if (!counts_retired(i, kind))
 			continue;
-		count(i, 1);
+		model_count_many(&f.model, i, 1);
 		if (b->value == mask_of(i) && interrupts(i))
 			f.pmi = true;
 		b->value = (b->value + 1) & mask_of(i);
 	}
 	f.calls = 0;
-	vpmu_retired(f.pmu,
-		     (kernel ? VPMU_RETIRED_KERNEL : 0u) | (branch ? VPMU_RETIRED_BRANCH : 0u));
+	vpmu_retired(f.pmu, kind);
 	hold(f.calls == 0, "an emulated instruction asks the source");
 }
 
 /* --- the guest's accesses -------------------------------------------------------- */
 
-/* All of the PMU's registers and their neighbours, then those that matter most once more. */
-static const struct {
+struct msr_range {
 	uint32_t first, count;
-} registers[] = { { 0x0c0, 10 }, { 0x185, 10 }, { 0x308, 6 },         { 0x38c, 8 },
-		  { 0x4c0, 10 }, { 0x1d9, 1 },  { 0x345, 1 },         { FIXED_CTR_CTRL, 1 },
-		  { 0x186, 8 },  { 0x0c1, 8 },  { GLOBAL_STATUS, 1 }, { GLOBAL_CTRL, 1 },
-		  { 0x390, 1 },  { 0x391, 1 },  { 0x309, 4 } };
+};
 
-#define DISTINCT_RANGES 7
-#define REGISTER_RANGES (sizeof(registers) / sizeof(registers[0]))
+/* All of the PMU's registers and their neighbours, then those that matter most once more. */
+#define REGISTER_RANGES 15
+static const struct msr_range intel_registers[REGISTER_RANGES] = {
+	{ 0x0c0, 10 }, { 0x185, 10 },      { 0x308, 6 },          { 0x38c, 8 }, { 0x4c0, 10 },
+	{ 0x1d9, 1 },  { 0x3f6, 2 },       { FIXED_CTR_CTRL, 1 }, { 0x186, 8 }, { 0x0c1, 8 },
+	{ 0x1a6, 2 },  { GLOBAL_CTRL, 1 }, { 0x390, 1 },          { 0x391, 1 }, { 0x309, 4 }
+};
+static const struct msr_range amd_registers[REGISTER_RANGES] = {
+	{ 0xc000ffff, 10 }, { 0xc00101ff, 14 }, { 0xc00002ff, 6 }, { 0x1d9, 1 },
+	{ 0x1a0, 1 },       { 0x38f, 1 },       { 0x186, 2 },      { 0xc0010200, 12 },
+	{ 0xc0010200, 12 }, { 0xc0010200, 12 }, { 0xc0010000, 4 }, { 0xc0010004, 4 },
+	{ 0xc0000301, 1 },  { 0xc0000302, 1 },  { 0xc0000303, 1 }
+};
 
-static enum vpmu_answer off_answer(uint32_t msr)
+static struct msr_range registers_at(unsigned int i)
 {
-	bool pmu = msr - 0xc1 < 8 || msr - 0x186 < 8 || msr - 0x309 < 4 || msr - 0x38d < 6 ||
-		   msr - 0x4c1 < 8 || msr == 0x345;
-
-	return pmu ? VPMU_FAULT : msr == MISC_ENABLE ? VPMU_DONE : VPMU_NOT_MINE;
+	return is_amd() ? amd_registers[i] : intel_registers[i];
 }
 
-static enum vpmu_answer expected_read(uint32_t msr, uint64_t *value)
+/* The counter that an MSR is, as an index; COUNTERS: none. */
+static unsigned int counter_of(uint32_t msr)
 {
-	return f.model.config.version ? model_rdmsr(&f.model, msr, value) : off_answer(msr);
+	if (msr - PMC0 < 8)
+		return msr - PMC0;
+	if (msr - A_PMC0 < 8)
+		return msr - A_PMC0;
+	if (msr - FIXED_CTR0 < 4)
+		return msr - FIXED_CTR0 + VPMU_FIXED;
+	if (msr - K7_PERFCTR0 < 4)
+		return msr - K7_PERFCTR0;
+	if (msr - PERF_CTR0 < 12 && (msr - PERF_CTR0) % 2 == 0)
+		return (msr - PERF_CTR0) / 2;
+	return COUNTERS;
+}
+
+static bool is_status(uint32_t msr)
+{
+	return msr == GLOBAL_STATUS || msr == AMD_GLOBAL_STATUS;
 }
 
 /* Bits that cannot be told if totals move while they are read. */
 static uint64_t vague_bits(uint32_t msr)
 {
-	bool counter = msr - 0xc1 < 8 || msr - 0x4c1 < 8 || msr - 0x309 < 4;
-
 	if (!f.drifts)
 		return 0;
-	if (counter)
+	if (counter_of(msr) < COUNTERS)
 		return UINT64_MAX;
-	return msr == GLOBAL_STATUS ? ~(CTR_FRZ | LBR_FRZ) : 0;
+	return is_status(msr) ? ~(CTR_FRZ | LBR_FRZ) : 0;
 }
 
-static void read_register(uint32_t msr)
+/* hosts: what the host would answer itself, of which a shared register keeps some bits. */
+static void read_shared(uint32_t msr, uint64_t hosts)
 {
-	uint64_t got = 0, expected = 0;
+	uint64_t got = hosts, expected = hosts;
 	enum vpmu_answer answer;
 
 	f.calls = 0;
 	answer = vpmu_rdmsr(f.pmu, msr, &got);
-	hold(answer == expected_read(msr, &expected), "RDMSR %" PRIx32 "H: answer %d", msr, answer);
+	hold(answer == model_rdmsr(&f.model, msr, &expected), "RDMSR %" PRIx32 "H: answer %d", msr,
+	     answer);
 	hold(((got ^ expected) & ~vague_bits(msr)) == 0,
 	     "RDMSR %" PRIx32 "H: %" PRIx64 "H, not %" PRIx64 "H", msr, got, expected);
-	hold(f.calls <= (msr == GLOBAL_STATUS ? VPMU_MAX_GENERAL + VPMU_MAX_FIXED : 1),
+	hold(f.calls <= (is_status(msr) ? VPMU_SLOTS : 1),
 	     "RDMSR %" PRIx32 "H: %u calls of the source", msr, f.calls);
+}
+
+static void read_register(uint32_t msr)
+{
+	read_shared(msr, 0);
 }
 
 static void read_all(void)
 {
-	for (unsigned int i = 0; i < DISTINCT_RANGES; i++)
-		for (uint32_t n = 0; n < registers[i].count; n++)
-			read_register(registers[i].first + n);
+	for (unsigned int i = 0; i < REGISTER_RANGES; i++)
+		for (uint32_t n = 0; n < registers_at(i).count; n++)
+			read_register(registers_at(i).first + n);
+	read_register(PERF_CAPABILITIES);
+	hold(f.drifts || vpmu_status(f.pmu) == f.model.status,
+	     "the status is %" PRIx64 "H, not %" PRIx64 "H", vpmu_status(f.pmu), f.model.status);
 }
 
 static void note_written(uint32_t msr)
 {
-	if (msr - 0xc1 < 8)
-		hold_value(msr - 0xc1);
-	if (msr - 0x4c1 < 8)
-		hold_value(msr - 0x4c1);
-	if (msr - 0x309 < 4)
-		hold_value(msr - 0x309 + VPMU_FIXED);
+	if (counter_of(msr) < COUNTERS)
+		hold_value(counter_of(msr));
 }
 
 static uint64_t interrupting(void)
@@ -419,16 +482,14 @@ static void check_told(uint64_t counters)
 
 static void write_register(uint32_t msr, uint64_t value)
 {
-	enum vpmu_answer answer, expected = off_answer(msr);
 	uint64_t before = interrupting();
+	enum vpmu_answer answer;
 
 	f.calls = 0;
 	answer = vpmu_wrmsr(f.pmu, msr, value);
-	if (f.model.config.version)
-		expected = model_wrmsr(&f.model, msr, value);
-	hold(answer == expected, "WRMSR %" PRIx32 "H, %" PRIx64 "H: answer %d", msr, value, answer);
-	hold(f.calls <= VPMU_MAX_GENERAL + VPMU_MAX_FIXED,
-	     "WRMSR %" PRIx32 "H: %u calls of the source", msr, f.calls);
+	hold(answer == model_wrmsr(&f.model, msr, value),
+	     "WRMSR %" PRIx32 "H, %" PRIx64 "H: answer %d", msr, value, answer);
+	hold(f.calls <= VPMU_SLOTS, "WRMSR %" PRIx32 "H: %u calls of the source", msr, f.calls);
 	f.written = true;
 	if (answer == VPMU_DONE)
 		note_written(msr);
@@ -456,21 +517,37 @@ static uint32_t take_msr(void)
 
 	if (which % 16 == REGISTER_RANGES)
 		return (uint32_t)take(&f.in, 4);
-	return registers[which % 16].first + which / 16 % registers[which % 16].count;
+	return registers_at(which % 16).first + which / 16 % registers_at(which % 16).count;
 }
 
-/* An event select: one of the model's events and all the bits that the byte has. */
+/* One of the model's events. */
+static uint64_t take_select(void)
+{
+	const struct model_event *event = &model_events[take8(&f.in) % MODEL_EVENTS];
+	int encoding = is_amd() ? event->amd : event->intel;
+	unsigned int there = encoding < 0 ? 0 : (unsigned int)encoding;
+
+	return (there >> 8 & 0xff) | (there & 0xff) << 8 | (uint64_t)(there >> 16) << 32;
+}
+
+/* An event select with all the bits that the first byte has. */
 static uint64_t take_evtsel(void)
 {
 	uint8_t bits = take8(&f.in);
-	const struct model_event *event = &model_events[take8(&f.in) % MODEL_EVENTS];
-	uint64_t value = event->select | (uint64_t)event->umask << 8;
+	uint64_t value = take_select();
 
-	value |= (uint64_t)(1 + bits % 3) << 16;        /* user, kernel */
-	value |= (uint64_t)(bits >> 2 & 1) << 20;       /* INT */
-	value |= (uint64_t) !(bits >> 3 & 1) << 22;     /* enabled */
-	value |= (uint64_t)(bits >> 4 & 1) << 18;       /* edge */
+	value |= (uint64_t)(1 + bits % 3) << 16;    /* user, kernel */
+	value |= (uint64_t)(bits >> 2 & 1) << 20;   /* INT */
+	value |= (uint64_t) !(bits >> 3 & 1) << 22; /* enabled */
+	value |= (uint64_t)(bits >> 4 & 1) << 18;   /* edge */
+	if (is_amd())
+		return value | (uint64_t)(bits >> 5 & 3) << 40;
 	return value | (uint64_t)(bits >> 5 & 7) << 23; /* invert, counter mask */
+}
+
+static uint64_t all_counters(void)
+{
+	return model_ones(f.model.config.general) | model_ones(f.model.config.fixed) << VPMU_FIXED;
 }
 
 static uint64_t take_value(uint32_t msr)
@@ -485,15 +562,14 @@ static uint64_t take_value(uint32_t msr)
 		return (UINT64_C(1) << (32 + how / 8 % 17)) - take(&f.in, 2);
 	case 2:
 		return take_evtsel();
-	case 3: /* all counters */
-		return ((UINT64_C(1) << f.model.config.general) - 1) |
-		       ((UINT64_C(1) << f.model.config.fixed) - 1) << VPMU_FIXED;
+	case 3:
+		return all_counters();
 	case 4:
 		return take(&f.in, 2) & 0xbbbb;
 	case 5:
 		return UINT64_C(1) << take8(&f.in) % 64;
 	default: /* what it is, but for a bit */
-		expected_read(msr, &now);
+		model_rdmsr(&f.model, msr, &now);
 		return now ^ UINT64_C(1) << take8(&f.in) % 64;
 	}
 }
@@ -559,6 +635,7 @@ static unsigned int counters(void)
 static void service(void)
 {
 	uint64_t hinted = f.looked;
+	unsigned int asked;
 	bool pmi;
 
 	f.looked = 0;
@@ -566,15 +643,15 @@ static void service(void)
 	for (unsigned int i = 0; i < COUNTERS; i++)
 		f.bound[i].asked = !f.bound[i].counting || !test(hinted, i);
 	f.serving = true;
-	pmi = vpmu_service(f.pmu);
+	asked = vpmu_service(f.pmu);
+	pmi = asked & VPMU_PMI;
 	f.serving = f.written = false;
 	for (unsigned int i = 0; i < COUNTERS; i++)
 		hold(!f.bound[i].counting || f.bound[i].asked, "a hint at counter %u is lost", i);
 	hold(f.calls <= CALLS_PER_COUNTER * counters(), "service: %u calls of the source", f.calls);
 	hold(f.drifts || pmi == f.pmi, pmi ? "a PMI without an overflow" : "a PMI is missing");
 	f.pmi = false;
-	if (pmi)
-		model_pmi(&f.model);
+	hold(asked == (pmi ? model_pmi(&f.model) : 0), "the service asks for %x", asked);
 	note_counting();
 	if (f.drifts)
 		return;
@@ -639,9 +716,42 @@ static bool is_pmu_leaf(uint32_t leaf)
 	return false;
 }
 
-static void ask_cpuid(void)
+static void check_intel_cpuid(uint32_t leaf, const uint32_t regs[4])
 {
 	const struct vpmu_config *config = &f.model.config;
+
+	if (leaf == 0xa) {
+		hold((regs[0] & 0xff) == config->version &&
+			     (regs[0] >> 8 & 0xff) == config->general,
+		     "CPUID 0AH: EAX %" PRIx32 "H", regs[0]);
+		hold((regs[3] & 0x1f) == config->fixed, "CPUID 0AH: EDX %" PRIx32 "H", regs[3]);
+		hold((regs[1] & config->events) == 0, "CPUID 0AH: EBX %" PRIx32 "H", regs[1]);
+	}
+	if (leaf == 1)
+		hold((regs[2] >> 15 & 1) == (config->version != 0), "CPUID 01H: PDCM");
+	if (leaf == 0x80000001)
+		hold(!test(regs[2], 23), "CPUID 80000001H: core extension");
+}
+
+static void check_amd_cpuid(uint32_t leaf, const uint32_t regs[4])
+{
+	const struct vpmu_config *config = &f.model.config;
+	bool core = config->version == 2 || config->general == 6;
+
+	if (leaf == 0xa)
+		hold(!(regs[0] | regs[1] | regs[2] | regs[3]), "CPUID 0AH is not empty");
+	if (leaf == 1)
+		hold(!test(regs[2], 15), "CPUID 01H: PDCM");
+	if (leaf == 0x80000001)
+		hold(test(regs[2], 23) == core, "CPUID 80000001H: core extension");
+	if (leaf == 0x80000022)
+		hold((regs[0] & 1) == (config->version == 2) &&
+			     (regs[1] & 0xf) == (config->version == 2 ? config->general : 0),
+		     "CPUID 80000022H: %" PRIx32 "H, %" PRIx32 "H", regs[0], regs[1]);
+}
+
+static void ask_cpuid(void)
+{
 	uint32_t leaf = take8(&f.in), subleaf = take8(&f.in);
 	uint32_t regs[4], before[4];
 
@@ -650,28 +760,20 @@ static void ask_cpuid(void)
 	for (unsigned int i = 0; i < 4; i++)
 		regs[i] = before[i] = (uint32_t)take(&f.in, 4);
 	vpmu_cpuid(f.pmu, leaf, subleaf, regs);
-	if (leaf == 0xa) {
-		hold((regs[0] & 0xff) == config->version &&
-			     (regs[0] >> 8 & 0xff) == config->general,
-		     "CPUID 0AH: EAX %" PRIx32 "H", regs[0]);
-		hold((regs[3] & 0x1f) == config->fixed, "CPUID 0AH: EDX %" PRIx32 "H", regs[3]);
-		hold((regs[1] & config->events) == 0, "CPUID 0AH: EBX %" PRIx32 "H", regs[1]);
-	} else if (leaf == 1) {
+	if (leaf == 1)
 		hold(regs[0] == before[0] && regs[1] == before[1], "CPUID 01H: EAX or EBX changes");
-		hold((regs[2] >> 15 & 1) == (config->version != 0), "CPUID 01H: PDCM");
-	} else if (!is_pmu_leaf(leaf)) {
+	if (!is_pmu_leaf(leaf))
 		hold(!memcmp(regs, before, sizeof(regs)), "CPUID %" PRIx32 "H changes", leaf);
-	}
+	else if (is_amd())
+		check_amd_cpuid(leaf, regs);
+	else
+		check_intel_cpuid(leaf, regs);
 }
 
+/* A register of which the host has some bits. */
 static void ask_misc_enable(void)
 {
-	uint64_t value = take(&f.in, 8), bits = 1u << 7 | 1u << 11 | 1u << 12;
-	uint64_t expected = (value & ~bits) | 1u << 11 | 1u << 12;
-
-	expected |= f.model.config.version ? 1u << 7 : 0;
-	hold(vpmu_rdmsr(f.pmu, MISC_ENABLE, &value) == VPMU_DONE && value == expected,
-	     "MISC_ENABLE is %" PRIx64 "H, not %" PRIx64 "H", value, expected);
+	read_shared(MISC_ENABLE, take(&f.in, 8));
 }
 
 static uint32_t all_events(unsigned int version)
@@ -679,38 +781,91 @@ static uint32_t all_events(unsigned int version)
 	return version >= 5 ? 0x1ff : version >= 2 ? 0x17f : 0x7f;
 }
 
-static bool is_valid(const struct vpmu_config *config)
+static bool is_valid_intel(const struct vpmu_config *config)
 {
 	/* Instructions, cycles, TSC cycles, topdown slots: in the fixed counters' order. */
 	static const uint32_t needed[] = { 0x0, 0x2, 0x3, 0x103, 0x183 };
 	unsigned int most = config->version == 5 ? 4 : config->version == 1 ? 0 : 3;
 
-	if (config->version == 0)
-		return true;
 	return config->version <= 5 && config->general >= 1 && config->general <= 8 &&
 	       config->fixed <= most && config->general_width >= 32 &&
 	       config->general_width <= 48 &&
 	       (!config->fixed || (config->fixed_width >= 32 && config->fixed_width <= 48)) &&
 	       (config->events & ~all_events(config->version)) == 0 &&
-	       (config->events & needed[config->fixed]) == needed[config->fixed];
+	       (config->events & needed[config->fixed]) == needed[config->fixed] &&
+	       config->event_registers < 8 && !config->nested;
 }
 
+static bool is_valid_amd(const struct vpmu_config *config)
+{
+	bool fits = config->version == 1 ? config->general == 4 || config->general == 6
+					 : config->general >= 1 && config->general <= 6;
+
+	return config->version <= 2 && fits && config->general_width == 48 && !config->fixed &&
+	       !config->fixed_width && !config->full_width_writes && !config->event_registers &&
+	       (config->events & ~UINT32_C(0x63)) == 0;
+}
+
+static bool is_valid(const struct vpmu_config *config)
+{
+	if (config->version == 0)
+		return true;
+	return config->vendor == VPMU_AMD ? is_valid_amd(config) : is_valid_intel(config);
+}
+
+/* Anything in the fields of both vendors. */
+static void take_fields(struct vpmu_config *config)
+{
+	config->general = take8(&f.in) % 10;
+	config->general_width = (uint8_t)(31 + take8(&f.in) % 19);
+	config->fixed = take8(&f.in) % 6;
+	config->fixed_width = (uint8_t)(31 + take8(&f.in) % 19);
+	config->full_width_writes = take8(&f.in) & 1;
+	config->events = (uint32_t)take(&f.in, 2);
+}
+
+static struct vpmu_config take_intel_config(uint8_t how)
+{
+	struct vpmu_config config = vpmu_config_intel(how % 7, (uint32_t)take(&f.in, 1) * 3);
+
+	if (how < 128) {
+		config = vpmu_config_intel(2 + how % 4, all_events(2 + how % 4));
+		config.event_registers = how / 4 % 8;
+		return config;
+	}
+	hold(is_valid(&config) || how % 7 == 6, "vpmu_config_intel(%u)", how % 7);
+	if (how & 0x40)
+		take_fields(&config);
+	return config;
+}
+
+static struct vpmu_config take_amd_config(void)
+{
+	uint8_t how = take8(&f.in);
+	unsigned int version = how % 4, counters = how / 4 % 8;
+	struct vpmu_config config;
+
+	if (version == 1 && how < 128)
+		counters = counters % 2 ? 6 : 4;
+	config = vpmu_config_amd(version, counters, ~0u);
+	config.nested = how & 0x20;
+	if (how & 0x80) {
+		config.events = (uint32_t)take(&f.in, 2);
+		config.event_registers = take8(&f.in) % 2;
+	}
+	if (how & 0x40 && how & 0x80)
+		take_fields(&config);
+	return config;
+}
+
+/* Version 6 there is none of: such a byte, but for one, is AMD. */
 static struct vpmu_config take_config(void)
 {
 	uint8_t how = take8(&f.in);
-	struct vpmu_config config = vpmu_config_intel(how % 7, (uint32_t)take(&f.in, 1) * 3);
+	bool amd = how >= 128 && how % 7 == 6 && how != 251;
+	struct vpmu_config config = amd ? take_amd_config() : take_intel_config(how);
 
-	if (how < 128)
-		return vpmu_config_intel(2 + how % 4, all_events(2 + how % 4));
-	hold(is_valid(&config) || how % 7 == 6, "vpmu_config_intel(%u)", how % 7);
-	if (how & 0x40) {
-		config.general = take8(&f.in) % 10;
-		config.general_width = (uint8_t)(31 + take8(&f.in) % 19);
-		config.fixed = take8(&f.in) % 6;
-		config.fixed_width = (uint8_t)(31 + take8(&f.in) % 19);
-		config.full_width_writes = take8(&f.in) & 1;
-		config.events = (uint32_t)take(&f.in, 2);
-	}
+	config.debug_bits = how & 0x10 ? 0x3 : 0;
 	return config;
 }
 
@@ -728,9 +883,10 @@ static void init(void)
 	}
 	error = vpmu_init(f.pmu, &config, ops, &f);
 	hold((error == VPMU_OK) == valid, "init: error %d", error);
-	hold(vpmu_error_text(VPMU_INTEL, (enum vpmu_error)(how % 9))[0], "error %d has no text",
-	     how % 9);
+	hold(vpmu_error_text(config.vendor, (enum vpmu_error)(how % VPMU_ERRORS))[0],
+	     "error %d has no text", how % VPMU_ERRORS);
 	memset(&f.model, 0, sizeof(f.model));
+	f.model.config.vendor = config.vendor;
 	if (valid && config.version)
 		f.model.config = config;
 	model_reset(&f.model);
@@ -798,13 +954,10 @@ static void know(void)
 }
 
 /* What a driver does to sample. */
-static void sample(void)
+static void sample_intel(uint64_t evtsel, uint8_t period)
 {
-	uint8_t period = take8(&f.in);
-	uint64_t evtsel = take_evtsel() | 1u << 22;
 	uint64_t fixed = (evtsel >> 20 & 1) ? 0xbbbb : 0x3333; /* with PMI, without */
-	uint64_t all = ((UINT64_C(1) << f.model.config.general) - 1) |
-		       ((UINT64_C(1) << f.model.config.fixed) - 1) << VPMU_FIXED;
+	bool frozen = model_freezes_by_status(&f.model);
 
 	for (uint32_t i = 0; i < f.model.config.general; i++) {
 		write_register(PERFEVTSEL0 + i, evtsel);
@@ -812,9 +965,32 @@ static void sample(void)
 	}
 	for (uint32_t i = 0; i < f.model.config.fixed; i++)
 		write_register(FIXED_CTR0 + i, mask_of(VPMU_FIXED + i) - period);
-	write_register(FIXED_CTR_CTRL, fixed & ((UINT64_C(1) << 4 * f.model.config.fixed) - 1));
-	write_register(STATUS_RESET, all | (f.model.config.version >= 4 ? CTR_FRZ | LBR_FRZ : 0));
-	write_register(GLOBAL_CTRL, all);
+	write_register(FIXED_CTR_CTRL, fixed & model_ones(4u * f.model.config.fixed));
+	write_register(STATUS_RESET, all_counters() | (frozen ? CTR_FRZ | LBR_FRZ : 0));
+	write_register(GLOBAL_CTRL, all_counters());
+}
+
+static void sample_amd(uint64_t evtsel, uint8_t period)
+{
+	for (uint32_t i = 0; i < f.model.config.general; i++) {
+		bool old = i < 4;
+
+		write_register(old ? K7_EVNTSEL0 + i : PERF_CTL0 + 2 * i, evtsel);
+		write_register(old ? K7_PERFCTR0 + i : PERF_CTR0 + 2 * i, UINT64_MAX - period);
+	}
+	write_register(AMD_GLOBAL_STATUS_CLR, UINT64_MAX);
+	write_register(AMD_GLOBAL_CTL, all_counters());
+}
+
+static void sample(void)
+{
+	uint8_t period = take8(&f.in);
+	uint64_t evtsel = take_evtsel() | 1u << 22;
+
+	if (is_amd())
+		sample_amd(evtsel, period);
+	else
+		sample_intel(evtsel, period);
 }
 
 static void write_one(void)
@@ -843,7 +1019,26 @@ static void retire_some(void)
 	uint8_t how = take8(&f.in);
 
 	for (unsigned int i = 0; i <= how / 4u; i++)
-		retire(how & 1, how & 2);
+		retire((how & 1 ? VPMU_RETIRED_KERNEL : 0u) | (how & 2 ? VPMU_RETIRED_BRANCH : 0u));
+}
+
+/* EFER.SVME changes, and an instruction of any kind is emulated. */
+static void change_svme(void)
+{
+	uint8_t how = take8(&f.in);
+
+	vpmu_set_svme(f.pmu, how & 1);
+	model_set_svme(&f.model, how & 1);
+	if (how & 2)
+		service();
+	retire(how >> 2 & 7);
+}
+
+static void read_shared_one(void)
+{
+	uint32_t msr = take_msr();
+
+	read_shared(msr, take(&f.in, 8));
 }
 
 static void ring_early(void)
@@ -873,12 +1068,23 @@ static void (*const steps[])(void) = {
 
 #define STEPS (sizeof(steps) / sizeof(steps[0]))
 
+/* A byte of the last ones is one of these. */
+static void (*const more_steps[])(void) = {
+	change_svme,
+	read_shared_one,
+};
+
+#define MORE_STEPS (sizeof(more_steps) / sizeof(more_steps[0]))
+
 /* Most hosts service after each access. */
 static void take_step(void)
 {
 	uint8_t what = take8(&f.in);
 
-	steps[what % STEPS]();
+	if (what >= 12 * STEPS)
+		more_steps[what % MORE_STEPS]();
+	else
+		steps[what % STEPS]();
 	if (what / STEPS >= 3)
 		service();
 }
