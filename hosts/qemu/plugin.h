@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Translating everything anew, for what is counted now.
+ * To translate everything anew, for what is counted now.
  */
 #ifndef VPMU_QEMU_PLUGIN_H
 #define VPMU_QEMU_PLUGIN_H
@@ -8,13 +8,13 @@
 #include <stdbool.h>
 
 /*
- * True: before the next block of the vCPU that calls. False: another one has asked
- * already, and its thread may be long in coming to it; until then blocks run on as
- * they are.
+ * Throw all translations away. True: it happens before the next block of the calling
+ * vCPU. False: another vCPU has asked for it already. It happens when that vCPU's
+ * thread comes to it; until then the old translations run.
  */
 bool plugin_retranslate(void);
 
-/* Has that been asked for, and not been done yet? */
+/* Has it been asked for, and not happened yet? */
 bool plugin_is_retranslating(void);
 
 #endif

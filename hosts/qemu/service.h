@@ -10,9 +10,9 @@
 struct vcpu;
 
 /*
- * Guests stop and start their counters all the time (perf at every PMI and
- * task switch), and dropping the instrumentation costs all translations: it
- * stays until the PMU, or a class, has been unused for this long.
+ * Guests stop and start their counters all the time (perf at every PMI and task
+ * switch), and a change of what is installed costs all translations. So it stays until
+ * the PMU, or a class, has been unused for this long.
  */
 #define UNUSED_US (5 * G_USEC_PER_SEC)
 

@@ -16,8 +16,8 @@ struct qemu_plugin_scoreboard *scoreboard;
 
 static struct vpmu_config config;
 static struct vcpu *_Atomic vcpus[VCPUS_MAX];
-static _Atomic unsigned int vcpus_end; /* behind the last; those that are plugged in leave gaps */
-static GMutex lock;                    /* also of what a new vCPU starts with */
+static _Atomic unsigned int vcpus_end; /* one more than the highest index; there may be gaps */
+static GMutex lock;                    /* of the list, and of what a new vCPU starts with */
 
 void vcpus_init(const struct vpmu_config *of_all)
 {
@@ -47,8 +47,9 @@ void vcpu_leave_block(struct vcpu *vcpu)
 }
 
 /*
- * Where one thread runs all vCPUs (-icount, thread=single) QEMU's code for one vCPU adds to the
- * scoreboard of the one that it was translated for, and others run it, too.
+ * If one thread runs all vCPUs (-icount, thread=single), translations are not shared
+ * correctly: code that was translated for one vCPU adds to that vCPU's score, also when
+ * another one runs it.
  */
 static void need_own_thread(unsigned int index)
 {
@@ -64,7 +65,7 @@ static void need_own_thread(unsigned int index)
 	_exit(EXIT_FAILURE);
 }
 
-/* One that is plugged in may come while others have stopped for a new translation. */
+/* A vCPU may be plugged in while installed_update() runs: one of the two comes first. */
 static void add(struct vcpu *vcpu)
 {
 	vcpus_lock();
@@ -95,7 +96,7 @@ void vcpu_started(unsigned int index, void *unused)
 	add(vcpu);
 }
 
-/* In the middle of a reset QEMU has no callbacks to tell of a new one. */
+/* QEMU does not tell of a vCPU that starts while everything is translated anew. */
 struct vcpu *vcpu_get(unsigned int index)
 {
 	if (!vcpus[index])
@@ -131,7 +132,7 @@ void vcpus_reset(void)
 	vcpus_each(reset_one);
 }
 
-/* What it counted is given up, and one plugged in again finds RESET's state. */
+/* If the vCPU is plugged in again, its PMU is in its RESET state. */
 void vcpu_stopped(unsigned int index, void *unused)
 {
 	(void)unused;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The vCPUs. A vCPU's state is owned by the thread that runs the vCPU, as the
- * library asks; each file's part of it is declared in the file's header.
+ * The vCPUs. A vCPU's state is owned by the thread that runs it, as the library
+ * demands. It consists of one struct for each file, declared in the file's header.
  */
 #ifndef VPMU_QEMU_VCPU_H
 #define VPMU_QEMU_VCPU_H
@@ -17,7 +17,7 @@
 #include "translate/stale.h"
 #include <vpmu/vpmu.h>
 
-/* A PMI is a message, whose destination has 8 bits, and one is "all". */
+/* A PMI is a message. Its destination has 8 bits, and one value of them means all vCPUs. */
 #define VCPUS_MAX 255
 
 struct vcpu {
@@ -32,29 +32,29 @@ struct vcpu {
 	struct exceptions exceptions;
 	enum stale stale;
 	struct lapic lapic;
-	struct models *models; /* NULL: none are asked for */
+	struct models *models; /* NULL: off */
 };
 
 /* Before any vCPU runs: what their PMUs are. */
 void vcpus_init(const struct vpmu_config *config);
 
-/* By the vCPU itself; it is made if there is none yet. */
+/* On the vCPU's own thread. */
 struct vcpu *vcpu_get(unsigned int index);
 struct score *vcpu_score(const struct vcpu *vcpu);
-/* No block has started: nothing is to be corrected any more. */
+/* The last block is behind the vCPU: no correction concerns it any more. */
 void vcpu_leave_block(struct vcpu *vcpu);
 
 /* QEMU's callbacks: a vCPU has come, or has been unplugged. */
 void vcpu_started(unsigned int index, void *unused);
 void vcpu_stopped(unsigned int index, void *unused);
 
-/* Has any vCPU come? A process that QEMU has left behind in the background has none. */
+/* Has any vCPU started? */
 bool vcpus_exist(void);
 void vcpus_each(void (*function)(struct vcpu *vcpu));
-/* RESET: the boot processor begins again, and so does the machine: the others wait. */
+/* RESET of the machine, by the boot processor; the others do not run yet. */
 void vcpus_reset(void);
 
-/* In between no vCPU is added. */
+/* Between the two no vCPU is added. */
 void vcpus_lock(void);
 void vcpus_unlock(void);
 

@@ -25,7 +25,7 @@ static uint64_t cycles_of(uint64_t instructions)
 	return scale(instructions, cpi.cycles, cpi.instructions);
 }
 
-/* Instructions after which this many more cycles have passed, at the earliest. */
+/* Rounded down. Counters have at most 48 bits, so no distance is too large to be scaled. */
 static uint64_t instructions_for(uint64_t cycles)
 {
 	if (cycles > THRESHOLD / 4096)
@@ -41,9 +41,9 @@ static enum level level_of(const struct vpmu_event *event)
 }
 
 /*
- * Under cpi >= 1 at most one instruction retires in a cycle, so an event's
- * condition "at least n in a cycle" holds where it happens (n = 1) or nowhere.
- * But an instruction may miss a cache more than once.
+ * A counter mask asks for cycles with at least n events. With cpi >= 1 at most one
+ * instruction retires in a cycle: for n = 1 those are the cycles with the event, for
+ * n > 1 there are none. Events of the models may occur several times an instruction.
  */
 static bool masked_formula(const struct vpmu_event *event, struct formula *f)
 {
@@ -56,7 +56,7 @@ static bool masked_formula(const struct vpmu_event *event, struct formula *f)
 		f->cycles = event->invert;
 		return true;
 	}
-	if (f->cycles) /* of cycles, each one qualifies */
+	if (f->cycles) /* each cycle has a cycle */
 		f->class = event->invert ? CLASS_NONE : f->class;
 	else
 		f->inverted = event->invert;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What translated code writes for a vCPU, and the totals that it adds to.
+ * What translated code writes for a vCPU: the score, QEMU's word for it.
  */
 #ifndef VPMU_QEMU_SCORE_H
 #define VPMU_QEMU_SCORE_H
@@ -9,13 +9,13 @@
 #include "events.h"
 
 /*
- * A block runs at one privilege level. Counters count at one level or at both,
- * so each class has three totals: one event never needs the sum of two, and an
- * alarm is a threshold on a single total.
+ * A block runs at one privilege level. A counter counts at one level or at both, so
+ * each class has three totals. An event then never needs the sum of two, and an alarm
+ * is a threshold on a single total.
  */
 enum level { LEVEL_USER, LEVEL_KERNEL, LEVEL_ANY, LEVEL_COUNT };
 
-/* The total of a class at a level is an entry. Sets of entries are masks. */
+/* The total of a class at a level is an entry. A set of entries is a mask. */
 #define ENTRY_COUNT (CLASS_COUNT * LEVEL_COUNT)
 _Static_assert(ENTRY_COUNT <= 64, "a bit per entry");
 
@@ -29,7 +29,7 @@ static inline uint64_t entry_bit(unsigned int entry)
 	return UINT64_C(1) << entry;
 }
 
-/* A total is kept so that reaching this value is reaching the nearest alarm. */
+/* Totals are kept with a bias, so that each reaches its nearest alarm at this value. */
 #define THRESHOLD (UINT64_C(1) << 63)
 
 struct score {
@@ -42,13 +42,13 @@ struct score {
 	uint64_t fetched_line;        /* the line of code fetched last (models/accesses.c) */
 };
 
-/* With a power of two, code that several vCPUs run finds its vCPU's by a shift. */
+/* A power of two: translated code finds its vCPU's score by a shift. */
 #define SCORE_SIZE 512
 _Static_assert(sizeof(struct score) <= SCORE_SIZE, "a score fits");
 
 extern struct qemu_plugin_scoreboard *scoreboard;
 
-/* A field of the scores, for code that is put into translations. */
+/* A field of struct score, for QEMU's functions. */
 static inline qemu_plugin_u64 score_field(size_t offset)
 {
 	return (qemu_plugin_u64){ scoreboard, offset };

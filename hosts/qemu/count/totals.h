@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The totals that translated blocks add to as they start, corrected to what has
- * run: a site that is being served is in the middle of its block, and a block
- * that an exception cuts short has been counted to its end.
+ * The totals that translated blocks add to. A block adds all of its instructions as
+ * it starts, so what has not run yet is taken off: while a site in the middle of the
+ * block is served, and when the block ends early.
  */
 #ifndef VPMU_QEMU_TOTALS_H
 #define VPMU_QEMU_TOTALS_H
@@ -18,16 +18,16 @@ struct totals {
 	bool site_retired;          /* whether the instruction at the site counts already */
 };
 
-/* A total as it is now. */
+/* An entry's total as it is now. */
 uint64_t totals_entry(const struct vcpu *vcpu, unsigned int entry);
-/* What another entry has of this one's total. */
+/* The part of an entry's total that another entry has; see installed_folded(). */
 uint64_t totals_folded(const struct vcpu *vcpu, unsigned int entry);
-/* The entry's threshold is reached when its total has grown to this. */
+/* Let the entry reach THRESHOLD when its total reaches this. */
 void totals_set_threshold(struct vcpu *vcpu, unsigned int entry, uint64_t total);
 
-/* The block ended before instruction number `done`: take off what did not run. */
+/* Only the first `done` instructions of the block have run: take off the rest. */
 void totals_correct(struct vcpu *vcpu, const struct block *block, unsigned int done);
-/* A block that does not add to the totals by itself. */
+/* Add a block that does not do so itself. */
 void totals_add(struct vcpu *vcpu, const struct block *block);
 
 #endif

@@ -2,9 +2,9 @@
  *
  * See accesses.h.
  *
- * Memory callbacks come after the access, and not at all if it faults. QEMU's
- * re-run of an instruction for a device access has them, too, but devices are
- * not cached.
+ * A memory callback comes after its access, and does not come if the access faults. A
+ * device access is not cached. Code is fetched where an instruction is in another line
+ * than the one before it.
  */
 #include "accesses.h"
 #include "code.h"
@@ -12,7 +12,7 @@
 #include "translate/block.h"
 #include "vcpu.h"
 
-/* OFFCORE_RSP of Skylake server: the bits that a model without states and snoops can tell. */
+/* OFFCORE_RSP of Skylake server: the bits that make sense without line states and snoops. */
 #define REQUEST_DATA        (UINT64_C(1) << 0)
 #define REQUEST_STORE       (UINT64_C(1) << 1)
 #define REQUEST_CODE        (UINT64_C(1) << 2)
@@ -21,7 +21,7 @@
 #define RESPONSE_LOCAL_DRAM (UINT64_C(1) << 26)
 #define RESPONSE_NO_SNOOP   (UINT64_C(3) << 31)
 
-/* No line is fetched: not a line's number. */
+/* Not the number of a line. */
 #define NO_LINE UINT64_MAX
 
 static struct cache_config config;
@@ -53,7 +53,7 @@ void accesses_start(struct vcpu *vcpu)
 	forget_fetched(vcpu);
 }
 
-/* A line has no state here: found in the LLC in some states but not in others is no answer. */
+/* Lines have no state here, so a match in some states of the LLC but not in others is unknown. */
 bool accesses_can_tell(uint64_t offcore)
 {
 	uint64_t of_llc = offcore & RESPONSE_LLC;
@@ -61,7 +61,7 @@ bool accesses_can_tell(uint64_t offcore)
 	return of_llc == 0 || of_llc == RESPONSE_LLC;
 }
 
-static bool fits(uint64_t wanted, uint64_t request, enum cache_level found)
+static bool matches(uint64_t wanted, uint64_t request, enum cache_level found)
 {
 	if (!(wanted & request))
 		return false;
@@ -80,12 +80,12 @@ static void beyond_l2(struct vcpu *vcpu, enum level level, uint64_t request, enu
 	if (found == CACHE_MEMORY)
 		source_count(vcpu, CLASS_LLC_MISS, level);
 	for (unsigned int i = 0; i < 2; i++)
-		if (fits(vcpu->models->offcore[i], request, found))
+		if (matches(vcpu->models->offcore[i], request, found))
 			source_count(vcpu, CLASS_OFFCORE_0 + i, level);
 }
 
-static void data_line(struct vcpu *vcpu, enum level level, qemu_plugin_meminfo_t info,
-		      uint64_t physical)
+static void access_data_line(struct vcpu *vcpu, enum level level, qemu_plugin_meminfo_t info,
+			     uint64_t physical)
 {
 	struct caches *caches = &vcpu->models->caches;
 	enum cache_level found;
@@ -101,7 +101,7 @@ static void data_line(struct vcpu *vcpu, enum level level, qemu_plugin_meminfo_t
 			  qemu_plugin_mem_is_store(info) ? REQUEST_STORE : REQUEST_DATA, found);
 }
 
-/* One access; a line lies in a page, so the start of what is accessed of it will do. */
+/* An access may be to two lines, and these in two pages. */
 static void data_accessed(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr,
 			  void *level)
 {
@@ -115,12 +115,12 @@ static void data_accessed(unsigned int vcpu_index, qemu_plugin_meminfo_t info, u
 
 		if (!hwaddr || qemu_plugin_hwaddr_is_io(hwaddr))
 			continue;
-		data_line(vcpu, (enum level)(uintptr_t)level, info,
-			  qemu_plugin_hwaddr_phys_addr(hwaddr));
+		access_data_line(vcpu, (enum level)(uintptr_t)level, info,
+				 qemu_plugin_hwaddr_phys_addr(hwaddr));
 	}
 }
 
-/* A line of code that an instruction lies in. */
+/* A line of code. */
 struct fetch {
 	uint64_t line;
 	enum level level;
@@ -161,7 +161,7 @@ static void add_fetch(struct qemu_plugin_insn *insn, uint64_t line, enum level l
 							    fetched, line);
 }
 
-/* The lines of an instruction, if they are not those fetched before it in its block. */
+/* fetched: the last line of the instruction before it in the block. */
 static void add_fetches(struct qemu_plugin_insn *insn, enum level level, uint64_t *fetched)
 {
 	uint64_t first = code_physical(qemu_plugin_insn_vaddr(insn)) >> line_shift;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tells the caches' model of the guest's accesses: to data, and of code.
+ * Tells the model of the caches of the guest's accesses: data, and code that is fetched.
  */
 #ifndef VPMU_QEMU_ACCESSES_H
 #define VPMU_QEMU_ACCESSES_H
@@ -10,15 +10,15 @@
 
 struct vcpu;
 
-/* What the caches are like; to be changed before any vCPU runs. */
+/* The geometry of the caches. To be changed before any vCPU runs. */
 struct cache_config *accesses_geometry(void);
 
-/* The model starts to run. */
+/* The model begins to run. */
 void accesses_start(struct vcpu *vcpu);
-/* What a decoded block needs. */
+/* Put into a decoded block what the model needs. */
 void accesses_translate(struct translation *t);
 
-/* Whether the accesses that this value of OFFCORE_RSP asks for can be told from others. */
+/* Can the model tell which accesses match this value of OFFCORE_RSP? */
 bool accesses_can_tell(uint64_t offcore);
 
 #endif

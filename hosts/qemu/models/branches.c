@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See branches.h. A branch's outcome is where the next block begins: the branch
- * leaves a note in the vCPU's score, and the block that follows takes it up.
+ * See branches.h. A branch stores itself in the vCPU's score before it runs. The next
+ * block resolves it: its own address is the branch's outcome.
  */
 #include "branches.h"
 #include "code.h"
@@ -78,9 +78,9 @@ void branches_keep(struct vcpu *vcpu)
 }
 
 /*
- * An exception at the branch itself is one that has kept it from retiring;
- * otherwise the branch went to where the handler is to return. What is not
- * mapped there has no physical address.
+ * An exception of the branch itself has kept it from retiring. Otherwise the branch has
+ * retired, and its outcome is the address that the handler returns to. If that is not
+ * mapped, it has no physical address.
  */
 void branches_interrupted(struct vcpu *vcpu, bool exception, uint64_t from)
 {
@@ -104,7 +104,6 @@ static void add_block_start(struct translation *t)
 		score_field(offsetof(struct score, unresolved_branch)), 0, address);
 }
 
-/* It notes itself before it runs; if it faults, branches_interrupted() knows. */
 static void add_branch(struct translation *t, enum insn_flow flow)
 {
 	struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(t->tb, t->count - 1);

@@ -10,21 +10,21 @@
 
 struct vcpu;
 
-/* A near branch that the predictor learns of, at the end of its block. */
+/* A near branch at the end of its block. */
 struct branch {
 	enum insn_flow flow;
 	enum level level;
 	uint64_t address;      /* physical */
-	uint64_t next_address; /* of what follows it, or PREDICTOR_ANY_PAGE */
+	uint64_t next_address; /* of the next instruction; or PREDICTOR_ANY_PAGE */
 };
 
-/* The model starts to run. */
+/* The model begins to run. */
 void branches_start(struct vcpu *vcpu);
-/* What a decoded block needs. */
+/* Put into a decoded block what the model needs. */
 void branches_translate(struct translation *t);
-/* Translations are about to be thrown away. */
+/* QEMU has thrown the translations away; blocks are freed after this. */
 void branches_keep(struct vcpu *vcpu);
-/* The vCPU has left the program for a handler, and will come back at `from`. */
+/* An exception or interrupt has been delivered, whose handler returns to this address. */
 void branches_interrupted(struct vcpu *vcpu, bool exception, uint64_t from);
 
 #endif

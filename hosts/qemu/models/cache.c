@@ -29,7 +29,7 @@ static bool is_power_of_two(uint64_t n)
 	return n && !(n & (n - 1));
 }
 
-/* A decimal number of at most nine digits; 0, which nothing may be, if there is none. */
+/* A decimal number of at most nine digits. 0 if there is none: no parameter may be 0. */
 static uint32_t parse_number(const char **text)
 {
 	uint32_t value = 0;
@@ -154,24 +154,24 @@ void caches_reset(struct caches *c)
 }
 
 /*
- * Whether the line was there; it then is, and is its set's most recently used.
- * What was used since the line was moves down by one, and so does all if it was
- * not there: the last one falls out.
+ * Make the line the most recently used one of its set. The ways before its old place
+ * move down by one; if it was not there, all do, and the last one is evicted. Returns
+ * whether it was there.
  */
 static bool touch(struct cache *cache, uint64_t line)
 {
 	uint64_t *set = cache_set(cache, line);
-	uint64_t kept = cache_tag(line);
+	uint64_t tag = cache_tag(line);
 	uint64_t moved = set[0];
 
-	set[0] = kept;
-	for (uint32_t way = 1; way < cache->ways && moved != kept; way++) {
+	set[0] = tag;
+	for (uint32_t way = 1; way < cache->ways && moved != tag; way++) {
 		uint64_t next = set[way];
 
 		set[way] = moved;
 		moved = next;
 	}
-	return moved == kept;
+	return moved == tag;
 }
 
 enum cache_level caches_access(struct caches *c, enum cache_level first, uint64_t address)

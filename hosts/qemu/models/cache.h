@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A model of a processor's caches, as docs/models.md defines it: two first
- * levels, L2, LLC, true LRU. It holds which lines are where, no data, and no
- * time. Arithmetic only: no QEMU here.
+ * A model of a processor's caches, as docs/models.md defines it: two first levels, L2,
+ * LLC, true LRU. It knows which lines are in which cache. It has neither data nor time.
+ * Arithmetic only: no QEMU here.
  */
 #ifndef VPMU_QEMU_CACHE_H
 #define VPMU_QEMU_CACHE_H
@@ -12,7 +12,7 @@
 
 enum cache_level { CACHE_L1I, CACHE_L1D, CACHE_L2, CACHE_LLC, CACHE_COUNT };
 
-/* Where an access found its line, if in none of them. */
+/* Where an access found its line: in none of the caches. */
 #define CACHE_MEMORY CACHE_COUNT
 
 struct cache_geometry {
@@ -34,7 +34,7 @@ extern const struct cache_config cache_config_default;
 const char *cache_config_parse(struct cache_config *config, const char *text);
 
 struct cache {
-	uint64_t *lines; /* of each set, most recently used first; 0: empty */
+	uint64_t *lines; /* tags of each set, most recently used first; 0: empty */
 	uint64_t sets;
 	uint32_t ways;
 };
@@ -44,7 +44,7 @@ struct caches {
 	unsigned int line_shift;
 };
 
-/* False if there is no memory; then nothing is held. */
+/* False if there is no memory. Then there is nothing to free. */
 bool caches_init(struct caches *c, const struct cache_config *config);
 void caches_free(struct caches *c);
 /* All empty: the state in which a model starts. */
@@ -67,13 +67,13 @@ static inline uint64_t *cache_set(const struct cache *cache, uint64_t line)
 	return &cache->lines[(line & (cache->sets - 1)) * cache->ways];
 }
 
-/* A line as it is held: not 0. */
+/* Not 0, which is an empty way. */
 static inline uint64_t cache_tag(uint64_t line)
 {
 	return line + 1;
 }
 
-/* Whether the line is the last one that its set has been accessed for: again changes nothing. */
+/* Is it the most recently used line of its set? Another access to it changes nothing then. */
 static inline bool caches_is_most_recent(const struct caches *c, enum cache_level first,
 					 uint64_t address)
 {

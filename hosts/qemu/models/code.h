@@ -7,7 +7,7 @@
 
 #include "abi.h"
 
-/* It is mapped, at least for now. */
+/* Code that is being translated is mapped. */
 static inline uint64_t code_physical(uint64_t vaddr)
 {
 	uint64_t physical;

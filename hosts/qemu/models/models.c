@@ -2,9 +2,8 @@
  *
  * See models.h.
  *
- * Translations are shared between virtual mappings, so that only the offset of an
- * address in its page and the page's physical address are known for sure: those
- * are the addresses of the models.
+ * Models use physical addresses: virtual mappings share translations, so a virtual
+ * address is not known when code is translated.
  */
 #include "models.h"
 #include "vcpu.h"

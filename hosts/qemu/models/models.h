@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The models of predictor.h and cache.h under QEMU: what in translated code tells
- * them of branches (branches.h) and accesses (accesses.h), and the totals that they
- * add to. They run while one of their classes is installed; docs/models.md says
- * what counts.
+ * The models under QEMU. branches.c tells the branch predictor (predictor.h) of
+ * branches, accesses.c the caches (cache.h) of accesses. A model runs while one of its
+ * classes is installed. docs/models.md says what counts.
  */
 #ifndef VPMU_QEMU_MODELS_H
 #define VPMU_QEMU_MODELS_H
@@ -16,33 +15,34 @@
 
 struct vcpu;
 
-/* One vCPU's. */
+/* A vCPU's models. */
 struct models {
 	struct predictor predictor;
-	struct caches caches;      /* without memory until they first run */
-	struct branch kept_branch; /* the one that waits while its block is thrown away */
+	struct caches caches;      /* have no memory before they run for the first time */
+	struct branch kept_branch; /* a copy of an unresolved branch whose block is gone */
 	uint64_t offcore[2];       /* OFFCORE_RSP_0 and 1 */
 };
 
-/* The plugin's arguments. False: no such word. */
+/* The argument models=. False: neither "on" nor "off". */
 bool models_set(const char *text);
-/* NULL, or what is wrong. */
+/* The argument cache=. NULL, or what is wrong with it. */
 const char *models_set_caches(const char *text);
 bool models_enabled(void);
 
 void models_start_vcpu(struct vcpu *vcpu);
 void models_reset(struct vcpu *vcpu);
 
-/* The entries that blocks add to change, while no vCPU runs. */
+/* What is installed changes. No vCPU runs. */
 void models_installed(uint64_t before, uint64_t now);
-/* Whether any model runs, and so wants models_translate() for each block, decoded. */
+/* Does any model run? */
 bool models_run(void);
+/* Put into a decoded block what the running models need. */
 void models_translate(struct translation *t);
 
-/* OFFCORE_RSP and PRED_CMD. False: another MSR, or no model is wanted. */
+/* MSRs of the models: OFFCORE_RSP and PRED_CMD. False: another MSR, or models are off. */
 bool models_rdmsr(const struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 void models_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
-/* Whether the class is one that can be counted as its MSR now is. */
+/* Can this class be counted? An OFFCORE class depends on its MSR. */
 bool models_count(const struct vcpu *vcpu, enum event_class class);
 
 #endif

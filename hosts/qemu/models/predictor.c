@@ -20,7 +20,7 @@ void predictor_reset(struct predictor *p)
 	memset(p->counters, WEAK_NOT_TAKEN, sizeof(p->counters));
 }
 
-/* Only the offset in the page: where an operating system puts a page changes nothing. */
+/* By the offset in the page, so that counts do not depend on where a page is in memory. */
 static uint8_t *counter_of(struct predictor *p, uint64_t address)
 {
 	unsigned int offset = (unsigned int)(address % PAGE);
@@ -50,9 +50,9 @@ bool predictor_indirect(struct predictor *p, uint64_t address, uint64_t target)
 	return missed;
 }
 
-void predictor_call(struct predictor *p, uint64_t behind)
+void predictor_call(struct predictor *p, uint64_t return_address)
 {
-	p->returns[p->top] = behind;
+	p->returns[p->top] = return_address;
 	p->top = (p->top + 1) % PREDICTOR_RETURNS;
 	if (p->depth < PREDICTOR_RETURNS)
 		p->depth++;

@@ -15,7 +15,7 @@
 #define PREDICTOR_TARGETS      4096
 #define PREDICTOR_RETURNS      16
 
-/* Of an address behind a call whose page is not known: the offset in it is all that counts. */
+/* Of an address whose page is not known: only its offset in the page counts. */
 #define PREDICTOR_ANY_PAGE (UINT64_C(1) << 63)
 
 struct predictor {
@@ -23,11 +23,11 @@ struct predictor {
 	uint16_t history;
 	uint64_t targets[PREDICTOR_TARGETS];
 	uint64_t returns[PREDICTOR_RETURNS];
-	unsigned int top;   /* of the return stack: where the next call goes */
+	unsigned int top;   /* index in returns that the next call writes */
 	unsigned int depth; /* how many of its entries are valid */
 };
 
-/* The state in which a model starts. */
+/* The state in which the model begins. */
 void predictor_reset(struct predictor *p);
 
 /*
@@ -39,7 +39,7 @@ bool predictor_conditional(struct predictor *p, uint64_t address, bool taken);
 bool predictor_indirect(struct predictor *p, uint64_t address, uint64_t target);
 bool predictor_return(struct predictor *p, uint64_t target);
 
-/* Any near call: behind is the address that its return goes to. */
-void predictor_call(struct predictor *p, uint64_t behind);
+/* Any near call. */
+void predictor_call(struct predictor *p, uint64_t return_address);
 
 #endif

@@ -1,35 +1,41 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Addresses at which a block gets a hook when it is translated. An access whose
- * instruction ends its block is finished at the block that follows, wherever
- * that begins: the address is noted, and a translation that exists already is
- * made to go by rewriting a byte of its code.
+ * See hooks.h. The addresses of hooks are noted, and blocks at them are translated
+ * with one. A block that has been translated before is dropped: a write to its code
+ * makes QEMU do that.
  *
- * What is waiting to be finished belongs to the vCPU that calls, so it may not
- * go on before the old translation is gone, whichever vCPU noted the address.
- * Translating everything anew is no substitute: it is sure to come before the
- * next block only of the vCPU that has asked for it.
+ * A vCPU depends on the hook, so hooks_add() may not return while there is a block
+ * without it, whichever vCPU has noted the address first. To translate everything anew
+ * would not do: only the vCPU that has asked for it is sure to see it before its next
+ * block (plugin_retranslate()).
  */
 #include "hooks.h"
 #include "abi.h"
 #include "guest/x86.h"
 #include "plugin.h"
 
-/* A guest decides how many addresses there are; past this every block is hooked. */
+/* The guest determines how many addresses there are. If it is more, all blocks get hooks. */
 #define HOOKS_MAX 4096
 
 struct hook {
 	uint64_t physical;
-	bool dropped; /* what was translated before it was noted is gone */
-	bool used;    /* a translation has it; before, one begun earlier may still come without */
+	bool is_old_dropped; /* blocks that were translated before it was noted are gone */
+	/*
+	 * A block has been translated with it. Before, a translation that had begun when it
+	 * was noted may still add a block without it.
+	 */
+	bool is_used;
 };
 
 static GMutex lock;
 static GHashTable *hooks;                   /* by physical address */
-static _Atomic uint64_t offsets[PAGE / 64]; /* in-page offsets that occur */
+static _Atomic uint64_t offsets[PAGE / 64]; /* a bit for each offset in a page that occurs */
 
-static _Atomic bool all;        /* every block that is translated gets a hook ... */
-static _Atomic bool all_hooked; /* ... and no other block is left */
+static _Atomic enum {
+	SOME_BLOCKS, /* blocks at the noted addresses get hooks */
+	NEW_BLOCKS,  /* there were too many: all blocks that are translated from now on do */
+	ALL_BLOCKS,  /* and no older block is left */
+} hooked;
 
 void hooks_init(void)
 {
@@ -38,11 +44,11 @@ void hooks_init(void)
 
 void hooks_flushed(void)
 {
-	if (all)
-		all_hooked = true;
+	if (hooked == NEW_BLOCKS)
+		hooked = ALL_BLOCKS;
 }
 
-/* Under the lock; NULL if there are too many. */
+/* With the lock held. NULL: there are too many. */
 static struct hook *note(uint64_t physical)
 {
 	struct hook *hook = g_hash_table_lookup(hooks, &physical);
@@ -56,7 +62,7 @@ static struct hook *note(uint64_t physical)
 	return hook;
 }
 
-/* The byte is written with the value that it has: only its translation goes. */
+/* The byte keeps its value. */
 static void drop_translation(uint64_t physical)
 {
 	GByteArray *byte = g_byte_array_sized_new(1);
@@ -66,7 +72,7 @@ static void drop_translation(uint64_t physical)
 	g_byte_array_free(byte, TRUE);
 }
 
-/* Dropping takes QEMU's locks, under which translate() takes ours: not under ours. */
+/* To drop a block takes QEMU's locks, and QEMU holds those when hooks_wanted() takes ours. */
 static void hook_at(uint64_t physical)
 {
 	struct hook *hook;
@@ -74,28 +80,28 @@ static void hook_at(uint64_t physical)
 
 	g_mutex_lock(&lock);
 	hook = note(physical);
-	done = hook && hook->dropped && hook->used;
+	done = hook && hook->is_old_dropped && hook->is_used;
 	g_mutex_unlock(&lock);
 	if (done)
 		return;
-	if (!hook)
-		all = true;
+	if (!hook && hooked == SOME_BLOCKS)
+		hooked = NEW_BLOCKS;
 	drop_translation(physical);
 	if (!hook) {
 		plugin_retranslate();
 		return;
 	}
 	g_mutex_lock(&lock);
-	hook->dropped = true;
+	hook->is_old_dropped = true;
 	g_mutex_unlock(&lock);
 }
 
-/* An address that is not mapped will fault before it can run: nothing to do. */
+/* If the address is not mapped, no block can begin there: it faults first. */
 void hooks_add(uint64_t vaddr)
 {
 	uint64_t physical;
 
-	if (!all_hooked && qemu_plugin_translate_vaddr(vaddr, &physical))
+	if (hooked != ALL_BLOCKS && qemu_plugin_translate_vaddr(vaddr, &physical))
 		hook_at(physical);
 }
 
@@ -104,7 +110,7 @@ bool hooks_wanted(uint64_t vaddr)
 	uint64_t physical;
 	struct hook *hook;
 
-	if (all)
+	if (hooked != SOME_BLOCKS)
 		return true;
 	if (!(offsets[vaddr % PAGE / 64] >> (vaddr % 64) & 1) ||
 	    !qemu_plugin_translate_vaddr(vaddr, &physical))
@@ -112,7 +118,7 @@ bool hooks_wanted(uint64_t vaddr)
 	g_mutex_lock(&lock);
 	hook = g_hash_table_lookup(hooks, &physical);
 	if (hook)
-		hook->used = true;
+		hook->is_used = true;
 	g_mutex_unlock(&lock);
 	return hook != NULL;
 }
