@@ -2,51 +2,17 @@
  *
  * The source of perf events over hardware events: for a machine that has
  * counters, as a guest with a PMU of ours has. Elsewhere all is skipped. What
- * counters do not decide is in perf_event.c.
+ * counters do not decide is in perf_event/.
  */
 #define _GNU_SOURCE
-#include "../sources/perf_event/internal.h"
-#include "registers.h"
+#include "perf_event/vcpu.h"
 #include <errno.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-#include <vpmu/perf_event.h>
-
-#include <cmocka.h>
-
-/* PERFEVTSEL: user level, enabled, PMI. */
-#define USER         UINT64_C(0x510000)
-#define INSTRUCTIONS (USER | 0xc0)
-#define BRANCHES     (USER | 0xc4)
-
-#define MASK_48  ((UINT64_C(1) << 48) - 1)
-#define COUNTERS 8
-
-struct vcpu {
-	struct vpmu pmu;
-	struct vpmu_perf_event *source;
-	atomic_uint signals;
-};
-
-static struct vcpu *running;
-
-static void on_signal(int number, siginfo_t *info, void *context)
-{
-	(void)context;
-	if (!running)
-		return;
-	atomic_fetch_add(&running->signals, 1);
-	vpmu_perf_event_signal(running->source, number == SIGTRAP ? -1 : info->si_fd);
-}
 
 #if defined(__x86_64__)
 /* 2 instructions a round, of which one is a branch. */
@@ -66,52 +32,7 @@ enum { PER_ROUND = 2 };
 
 static void start(struct vcpu *v, int signal)
 {
-	const struct vpmu_config config = {
-		.version = 5,
-		.general = COUNTERS,
-		.general_width = 48,
-		.fixed_width = 48,
-		.full_width_writes = true,
-		.events = 0x7f,
-	};
-	const struct vpmu_perf_event_options options = { .include_host = true, .signal = signal };
-	struct sigaction action = { .sa_flags = SA_SIGINFO | SA_RESTART };
-
-	memset(v, 0, sizeof(*v));
-	action.sa_sigaction = on_signal;
-	sigemptyset(&action.sa_mask);
-	if (signal)
-		assert_int_equal(sigaction(signal, &action, NULL), 0);
-	v->source = vpmu_perf_event_new(&v->pmu, &options);
-	assert_non_null(v->source);
-	assert_int_equal(vpmu_init(&v->pmu, &config, &vpmu_perf_event_ops, v->source), VPMU_OK);
-	running = v;
-}
-
-static void finish(struct vcpu *v)
-{
-	vpmu_reset(&v->pmu);
-	running = NULL;
-	vpmu_perf_event_free(v->source);
-}
-
-static void set(struct vcpu *v, uint32_t msr, uint64_t value)
-{
-	assert_int_equal(vpmu_wrmsr(&v->pmu, msr, value), VPMU_DONE);
-}
-
-static bool set_now(struct vcpu *v, uint32_t msr, uint64_t value)
-{
-	set(v, msr, value);
-	return vpmu_service(&v->pmu);
-}
-
-static uint64_t get(struct vcpu *v, uint32_t msr)
-{
-	uint64_t value = 0;
-
-	assert_int_equal(vpmu_rdmsr(&v->pmu, msr, &value), VPMU_DONE);
-	return value;
+	vcpu_start(v, &(struct vpmu_perf_event_options){ .include_host = true, .signal = signal });
 }
 
 static uint64_t total(struct vcpu *v, unsigned int counter)
@@ -168,9 +89,9 @@ static void need_counters(void)
 static void start_counting(struct vcpu *v, uint64_t evtsel)
 {
 	start(v, 0);
-	set(v, PERFEVTSEL0, evtsel & ~(UINT64_C(1) << 20));
+	set(v, PERFEVTSEL0, evtsel & ~EVTSEL_INT);
 	assert_false(set_now(v, GLOBAL_CTRL, 1));
-	assert_true(vpmu_perf_event_state(v->source, 0).bound);
+	assert_true(state_of(v, 0).bound);
 }
 
 static void user_reads(void **state)
@@ -179,12 +100,12 @@ static void user_reads(void **state)
 
 	(void)state;
 	need_counters();
-	start_counting(&v, INSTRUCTIONS);
+	start_counting(&v, USER_ONLY | INSTRUCTIONS);
 #if defined(__x86_64__) || defined(__i386__)
-	assert_true(vpmu_perf_event_state(v.source, 0).user_reads);
+	assert_true(state_of(&v, 0).user_reads);
 #endif
-	assert_int_equal(vpmu_perf_event_state(v.source, 0).error, 0);
-	finish(&v);
+	assert_int_equal(state_of(&v, 0).error, 0);
+	vcpu_finish(&v);
 }
 
 /* RDPMC (if it is), read, RDPMC: never backwards, and nothing but their own code in between. */
@@ -196,7 +117,7 @@ static void reads_agree(void **state)
 
 	(void)state;
 	need_counters();
-	start_counting(&v, INSTRUCTIONS);
+	start_counting(&v, USER_ONLY | INSTRUCTIONS);
 	fd = vpmu_perf_event_fd(v.source, 0);
 	for (unsigned int i = 0; i < 1000; i++) {
 		before = total(&v, 0);
@@ -206,7 +127,7 @@ static void reads_agree(void **state)
 		assert_in_range(after - between, 1, 2000);
 		loop(1 + i * 10);
 	}
-	finish(&v);
+	vcpu_finish(&v);
 }
 
 enum { READINGS = 4 };
@@ -257,26 +178,21 @@ static void counts_loop(uint64_t evtsel, uint64_t config, uint64_t per_round)
 		exact = counts_exactly(&v, sibling, 50000, 50000 * per_round);
 	assert_true(exact);
 	close(sibling);
-	finish(&v);
+	vcpu_finish(&v);
 }
 
 static void counts_instructions(void **state)
 {
 	(void)state;
 	need_counters();
-	counts_loop(INSTRUCTIONS, PERF_COUNT_HW_INSTRUCTIONS, PER_ROUND);
+	counts_loop(USER_ONLY | INSTRUCTIONS, PERF_COUNT_HW_INSTRUCTIONS, PER_ROUND);
 }
 
 static void counts_branches(void **state)
 {
 	(void)state;
 	need_counters();
-	counts_loop(BRANCHES, PERF_COUNT_HW_BRANCH_INSTRUCTIONS, 1);
-}
-
-static uint64_t minus(uint64_t value)
-{
-	return (0 - value) & MASK_48;
+	counts_loop(USER_ONLY | BRANCHES, PERF_COUNT_HW_BRANCH_INSTRUCTIONS, 1);
 }
 
 /* A guest's handler. Returns what was counted past the overflow. */
@@ -304,7 +220,7 @@ static void check_sampling(int signal)
 
 	start(&v, signal);
 	set(&v, A_PMC0, minus(PERIOD));
-	set(&v, PERFEVTSEL0, INSTRUCTIONS);
+	set(&v, PERFEVTSEL0, USER_ONLY | INSTRUCTIONS);
 	assert_false(set_now(&v, GLOBAL_CTRL, 1));
 	fd = vpmu_perf_event_fd(v.source, 0);
 	at_start = total(&v, 0);
@@ -328,15 +244,15 @@ static void check_sampling(int signal)
 	assert_true(counted > PERIODS * PERIOD);
 	assert_true(counted - stopped - passed < (PERIODS + 1) * PERIOD);
 	assert_int_equal(vpmu_perf_event_fd(v.source, 0), fd);
-	assert_int_equal(vpmu_perf_event_state(v.source, 0).error, 0);
-	finish(&v);
+	assert_int_equal(state_of(&v, 0).error, 0);
+	vcpu_finish(&v);
 }
 
 static void samples_by_signal(void **state)
 {
 	(void)state;
 	need_counters();
-	check_sampling(SIGRTMIN + 3);
+	check_sampling(overflow_signal());
 }
 
 static void samples_by_sigtrap(void **state)
@@ -372,14 +288,14 @@ static void contention(void **state)
 
 	(void)state;
 	need_counters();
-	start_counting(&v, BRANCHES);
+	start_counting(&v, USER_ONLY | BRANCHES);
 	for (unsigned int i = 0; i < 24; i++)
 		others[i] = open_event(PERF_COUNT_HW_BRANCH_INSTRUCTIONS);
 	for (end = now_ms() + 20000; now_ms() < end && !told;) {
 		loop(100000);
 		assert_true(total(&v, 0) >= last);
 		last = total(&v, 0);
-		trouble = vpmu_perf_event_state(v.source, 0);
+		trouble = state_of(&v, 0);
 		told = trouble.running_ns < trouble.enabled_ns && trouble.running_ns > 0;
 	}
 	assert_true(told);
@@ -387,7 +303,7 @@ static void contention(void **state)
 	for (unsigned int i = 0; i < 24; i++)
 		if (others[i] >= 0)
 			close(others[i]);
-	finish(&v);
+	vcpu_finish(&v);
 }
 
 static bool write_setting(const char *name, const char *value)
@@ -431,9 +347,9 @@ static void throttling(void **state)
 		print_message("# only in a guest that is thrown away\n");
 		skip();
 	}
-	start(&v, SIGRTMIN + 3);
+	start(&v, overflow_signal());
 	set(&v, A_PMC0, minus(PERIOD));
-	set(&v, PERFEVTSEL0, INSTRUCTIONS);
+	set(&v, PERFEVTSEL0, USER_ONLY | INSTRUCTIONS);
 	assert_false(set_now(&v, GLOBAL_CTRL, 1));
 	sibling = open_event(PERF_COUNT_HW_INSTRUCTIONS);
 	assert_true(sibling >= 0);
@@ -441,10 +357,10 @@ static void throttling(void **state)
 		loop(PERIOD);
 		if (vpmu_service(&v.pmu))
 			reload(&v, PERIOD);
-		if (vpmu_perf_event_state(v.source, 0).throttled > 3)
+		if (state_of(&v, 0).throttled > 3)
 			break;
 	}
-	assert_true(vpmu_perf_event_state(v.source, 0).throttled > 3);
+	assert_true(state_of(&v, 0).throttled > 3);
 	/* Once it gets a long period, it counts on as if nothing had been. */
 	set_now(&v, A_PMC0, 0);
 	before = read_event(sibling);
@@ -454,7 +370,7 @@ static void throttling(void **state)
 	assert_in_range(counted, 1000000 * PER_ROUND, read_event(sibling) - before);
 	unlimit_rate();
 	close(sibling);
-	finish(&v);
+	vcpu_finish(&v);
 }
 
 int main(void)
