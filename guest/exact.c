@@ -10,15 +10,12 @@
 
 #define VECTOR_TIMER 0x51
 #define VECTOR_SELF  0x50
-#define MSR_EFER     0xc0000080u
 #define MSR_STAR     0xc0000081u
 #define MSR_LSTAR    0xc0000082u
 #define MSR_FMASK    0xc0000084u
 #define EFER_SCE     1
-#define FLAGS_RF     0x10000
 #define TIMER_PERIOD 20000
 #define WINDOW_PAGES 20
-#define PAGE_SIZE    0x1000ul
 #define DR7_EXECUTE  0x1ul
 #define DR7_WRITE    0xd0001ul /* 8 bytes would be b: this is 4 */
 
@@ -97,19 +94,19 @@ static void set_breakpoint(const void *at, uint64_t control)
 
 static void map_page(struct frame *frame)
 {
-	unsigned int page = (unsigned int)((read_cr2() - WINDOW) / PAGE_SIZE);
+	unsigned int page = (unsigned int)((read_cr2() - WINDOW) / PAGE);
 
 	(void)frame;
 	if (page >= WINDOW_PAGES)
 		bail_out("a page fault outside the window");
-	window_map(page, buffer + page % 16 * PAGE_SIZE);
+	window_map(page, buffer + page % 16 * PAGE);
 	came++;
 }
 
 static void on_debug(struct frame *frame)
 {
 	__asm__ volatile("mov %0, %%dr6" : : "r"(0xffff0ff0ul));
-	frame->rflags |= FLAGS_RF;
+	frame->rflags |= FLAG_RF;
 	came++;
 }
 

@@ -13,7 +13,6 @@
 #define VECTOR_PMI     0x50
 #define VECTOR_OTHER   0x51
 #define VECTOR_NOTHING 15
-#define CR4_PCE        (1ul << 8)
 #define FLAG_DF        0x400
 #define FLAG_RF        0x10000
 #define PAGES_EACH     4 /* of the window */

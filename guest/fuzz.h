@@ -9,7 +9,6 @@
 
 #include "pmu.h"
 
-#define PAGE             4096u
 #define CODE_SIZE        (2 * PAGE)
 #define ACCESSES_MAX     3
 #define SNIPPET_MAX      320

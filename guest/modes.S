@@ -9,7 +9,6 @@
 
 #define CR0_PE 0x00000001
 #define CR0_PG 0x80000000
-#define MSR_EFER 0xc0000080
 #define EFER_LME 0x100
 #define EFLAGS_VM 0x20000
 #define EFLAGS_IOPL 0x3000

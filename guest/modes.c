@@ -7,7 +7,6 @@
 #include "modes.h"
 #include "pmu.h"
 
-#define CR4_PCE     (1ul << 8)
 #define MSR_GS_BASE 0xc0000101
 #define VALUE       0x123456789abcull
 #define TURNS       100

@@ -7,7 +7,6 @@
 #include "pmu.h"
 
 #define VECTOR_PMI 0x50
-#define CR4_PCE    (1ul << 8)
 #define WORK       (102 + MEASURE_INSTRUCTIONS - 1) /* short_work, measured */
 #define SLED_DEPTH 500
 /* No promise of real processors; but beyond this a profile would be of no use. */

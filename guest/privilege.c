@@ -5,7 +5,6 @@
  */
 #include "pmu.h"
 
-#define CR4_PCE       (1ul << 8)
 #define FLAG_RF       0x10000
 #define FLAGS_PATTERN (FLAG_ALWAYS | FLAG_PF | FLAG_ZF | FLAG_OF)
 

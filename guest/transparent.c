@@ -6,7 +6,6 @@
  */
 #include "pmu.h"
 
-#define CR4_PCE  (1ul << 8)
 #define DR6_BS   (1ul << 14)
 #define DR6_NONE 0xffff0ff0ul
 
@@ -224,7 +223,6 @@ static void test_aliases(const char *when)
 
 /* The end of a page */
 
-#define PAGE 4096
 static uint8_t head[PAGE] __attribute__((aligned(PAGE)));
 static uint8_t tails[2][PAGE] __attribute__((aligned(PAGE)));
 

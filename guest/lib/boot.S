@@ -14,7 +14,6 @@
 #define CR0_PG 0x80000000
 #define CR0_WP 0x00010000
 #define CR4_PAE 0x20
-#define MSR_EFER 0xc0000080
 #define EFER_LME 0x100
 
 	.section .note.pvh, "a", @note

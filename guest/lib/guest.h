@@ -12,6 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define PAGE    4096u
+#define CR4_PCE (1ul << 8)
+
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 enum vector { VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_UD = 6, VECTOR_GP = 13, VECTOR_PF = 14 };
@@ -25,6 +28,7 @@ enum {
 	FLAG_TF = 0x100,
 	FLAG_IF = 0x200,
 	FLAG_OF = 0x800,
+	FLAG_RF = 0x10000,
 	FLAG_ALWAYS = 0x002,
 	FLAG_STATUS = FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF,
 };
@@ -171,7 +175,7 @@ bool stretch_goes_on(struct stretch *stretch, bool enough);
 void window_map(unsigned int page, const void *to);
 static inline char *window_page(unsigned int page)
 {
-	return (char *)(WINDOW + page * 0x1000ul);
+	return (char *)(WINDOW + page * (uintptr_t)PAGE);
 }
 /* The same function or data through the other mapping. */
 #define ALIAS_OF(p) ((__typeof__(&*(p)))((uintptr_t)(p) + ALIAS))

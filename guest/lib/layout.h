@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Numbers that C and assembly share: selectors, memory places, offsets in
- * struct cpu. No declarations: assembly includes it too.
+ * Numbers that C and assembly share: selectors, registers, memory places, offsets
+ * in struct cpu. No declarations: assembly includes it too.
  */
 #ifndef GUEST_LAYOUT_H
 #define GUEST_LAYOUT_H
@@ -15,6 +15,8 @@
 #define SEL_USER_DATA (0x20 | 3)
 #define SEL_USER_CODE (0x28 | 3)
 #define SEL_TSS       0x30
+
+#define MSR_EFER 0xc0000080
 
 #define TRAMPOLINE 0x8000
 
