@@ -28,7 +28,7 @@ const char info_usage[] =
 	"PMU counts, event by event; and why not where not.\n"
 	"\n"
 	"  --pmu PMU      off, intel-v2, intel-v3, intel-v4 or intel-v5: the PMU to describe\n"
-	"                 (default: intel-v4)\n"
+	"                 (default: " ARGUMENTS_PMU ")\n"
 	"  --cpi N        cycles per instruction, 0.001 to 1000 (default: 1)\n"
 	"  --models WHICH on or off: with models of a branch predictor and caches (default:\n"
 	"                 off)\n"

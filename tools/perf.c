@@ -30,7 +30,7 @@ const char perf_usage[] =
 	"what it writes is lost, but for perf record's output and what --bring-out names.\n"
 	"Exits as perf does, which is as COMMAND does.\n"
 	"\n"
-	"  --pmu off|intel-v2|intel-v3|intel-v4|intel-v5   (default intel-v4)\n"
+	"  --pmu off|intel-v2|intel-v3|intel-v4|intel-v5   (default " ARGUMENTS_PMU ")\n"
 	"  --cpi N            cycles per instruction (default 1)\n"
 	"  --models on|off    models of a branch predictor and caches (default off)\n"
 	"  --cache CACHES     the model's caches, such as l1d=48k:12:64+llc=2m:16:64\n"

@@ -4,7 +4,6 @@
  */
 #define _GNU_SOURCE
 #include "pmu.h"
-#include "arguments.h"
 #include "events.h"
 #include "models/cache.h"
 #include "process/args.h"

@@ -6,6 +6,7 @@
 #ifndef VPMU_TOOLS_PMU_H
 #define VPMU_TOOLS_PMU_H
 
+#include "arguments.h"
 #include "util.h"
 
 struct pmu_options {
@@ -20,7 +21,7 @@ struct pmu_options {
 
 #define PMU_OPTIONS_DEFAULT                                                                        \
 	{                                                                                          \
-		.pmu = "intel-v4", .cpi = "1", .models = "off"                                     \
+		.pmu = ARGUMENTS_PMU, .cpi = "1", .models = "off"                                  \
 	}
 
 /*

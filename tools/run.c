@@ -26,7 +26,7 @@ const char run_usage[] =
 	"pmu=off in QEMU's -cpu argument switches the PMU off.\n"
 	"\n"
 	"  --pmu PMU      off, intel-v2, intel-v3, intel-v4 or intel-v5: the guest's PMU, by\n"
-	"                 its architectural version (default: intel-v4)\n"
+	"                 its architectural version (default: " ARGUMENTS_PMU ")\n"
 	"  --cpi N        cycles per instruction, 0.001 to 1000 (default: 1)\n"
 	"  --models WHICH on or off: count branch and cache misses of models (default: off)\n"
 	"  --cache CACHES the model's caches, each NAME=SIZE:WAYS:LINE, of l1i, l1d, l2 and\n"

@@ -9,10 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The names, for messages. */
+/* The names, for messages, and the default. */
 #define ARGUMENTS_PMUS "off, intel-v2, intel-v3, intel-v4, intel-v5"
+#define ARGUMENTS_PMU  "intel-v4"
 
-/* The Intel architectural version of a PMU's name, 0 for "off". False if there is none such. */
+/* The Intel architectural version of a PMU's name; 0: "off". False: not a PMU's name. */
 bool arguments_pmu(const char *name, unsigned int *version);
 
 /* Cycles per instruction, as a fraction. */

@@ -27,7 +27,7 @@ PLUGIN_EXPORT int qemu_plugin_version = PLUGIN_ABI_VERSION;
 #define DEBUG_BITS 3 /* the guest may set LBR and BTF; nothing comes of them */
 
 static qemu_plugin_id_t plugin_id;
-static unsigned int pmu_version = 4;
+static unsigned int pmu_version;
 static const char *trace_path;
 
 static bool retranslating; /* under vcpus_lock() */
@@ -211,6 +211,7 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 	if (info->system.max_vcpus > VCPUS_MAX)
 		return refuse("%s", "serves at most 255 vCPUs");
 	plugin_id = id;
+	take_pmu(ARGUMENTS_PMU);
 	for (int i = 0; i < argc; i++)
 		if (parse_argument(argv[i]) < 0)
 			return -1;
