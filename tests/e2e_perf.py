@@ -232,6 +232,23 @@ def check_many(folder):
           == ["5000", str(len({*groups, os.getegid()}))], done.stdout[-100:], done.stderr)
 
 
+def check_signals(folder):
+    """perf stat itself exits with 0 if a signal has ended its command, or that of a -r."""
+    for sentence, words, script, status in (
+            ("a command that a signal ends is 128 + N", ["stat"], "kill -SEGV $$", 128 + 11),
+            ("so it is under --deterministic", ["--deterministic", "stat"], "kill -KILL $$",
+             128 + 9),
+            ("one of several runs is enough", ["stat", "-r", "3"],
+             "test -e ran && exit; echo >ran; kill $$", 128 + 15),
+            ("and so it is under perf record", ["record", "-q"], "kill -ABRT $$", 128 + 6),
+            ("a process that the command starts may end as it likes", ["stat"],
+             "sh -c 'kill -SEGV $$'; exit 0", 0),
+            ("perf stat's own --timeout ends no command by a signal",
+             ["stat", "--timeout", "100"], "exec sleep 1000", 0)):
+        done = perf(*words, "-e", "dummy", "--", "sh", "-c", script, cwd=folder)
+        check(sentence, done.returncode == status, done)
+
+
 def check_record(folder):
     os.mkdir(folder + "/below")
     os.symlink("below", folder + "/other")
@@ -385,6 +402,7 @@ def main():
         check_files(folder)
         check_many(folder)
         check_attack(folder)
+        check_signals(folder)
         check_record(folder)
         check_turns(folder, check_trace(folder))
     with tempfile.TemporaryDirectory(prefix="vpmu-test-") as folder:

@@ -28,7 +28,7 @@ const char perf_usage[] =
 	"\n"
 	"Runs perf in a throw-away guest with a PMU. The guest sees this machine's files;\n"
 	"what it writes is lost, but for perf record's output and what --bring-out names.\n"
-	"Exits as perf does, which is as COMMAND does.\n"
+	"Exits as perf does, which is as COMMAND does; with 128 + N if signal N ends it.\n"
 	"\n"
 	"  --pmu off|intel-v2|intel-v3|intel-v4|intel-v5   (default " ARGUMENTS_PMU ")\n"
 	"  --cpi N            cycles per instruction (default 1)\n"

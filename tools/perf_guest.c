@@ -164,6 +164,20 @@ static void put_environment(FILE *job, bool deterministic)
 		put(job, "env", deterministic_variables[i]);
 }
 
+/*
+ * perf stat exits with 0 if a signal ends its command. If its own --timeout does so, the
+ * command is not to blame.
+ */
+static bool hides_signals(char *const *argv)
+{
+	if (strcmp(argv[0], "stat") != 0)
+		return false;
+	while (*++argv && strcmp(*argv, "--") != 0)
+		if (!strncmp(*argv, "--timeout", strlen("--timeout")))
+			return false;
+	return true;
+}
+
 static void put_job(FILE *job, const struct perf_options *options, char *const *argv,
 		    const char *release)
 {
@@ -178,6 +192,8 @@ static void put_job(FILE *job, const struct perf_options *options, char *const *
 		put_stack_limit(job);
 	put_stream(job, "stdin", STDIN_FILENO);
 	put_stream(job, "stdout", STDOUT_FILENO);
+	if (hides_signals(argv))
+		put(job, "signals", "1");
 	put(job, "arg", find_perf(release));
 	while (*argv)
 		put(job, "arg", *argv++);

@@ -6,6 +6,7 @@
  * PMUs, and it never returns: the host ends the guest.
  */
 #define _GNU_SOURCE
+#include "exits.h"
 #include "fixed.h"
 #include "port.h"
 #include "send.h"
@@ -48,6 +49,7 @@ struct job {
 	const char *input; /* what stdin and stdout are: perf tells pipes from others */
 	const char *output;
 	bool fixed;      /* the same random numbers each time */
+	bool signals;    /* a signal that ends a child of the job's is the job's end, too */
 	struct list out; /* files and folders to bring out: absolute paths */
 };
 
@@ -129,6 +131,8 @@ static void take_setting(const char *key, char *value)
 		job.output = value;
 	else if (!strcmp(key, "fixed"))
 		job.fixed = true;
+	else if (!strcmp(key, "signals"))
+		job.signals = true;
 	else if (!strcmp(key, "arg"))
 		append(&job.args, value);
 	else if (!strcmp(key, "env"))
@@ -289,6 +293,22 @@ __attribute__((noreturn)) static void run_job(const int in[2], const int out[2],
 	give_up("%s: %s", job.args.v[0], strerror(errno));
 }
 
+/* A fork of the job. */
+static pid_t fork_job(void)
+{
+	if (job.signals)
+		exits_record();
+	return fork();
+}
+
+/* The job's wait status, or that of the command under it. */
+static int job_status(pid_t pid, int status)
+{
+	int by_signal = job.signals && !status ? exits_by_signal(pid) : 0;
+
+	return by_signal ? by_signal : status;
+}
+
 /* End as the job did. */
 __attribute__((noreturn)) static void end_as(int status)
 {
@@ -321,7 +341,7 @@ __attribute__((noreturn)) static void run_numbered_job(const int in[2], const in
 	int status;
 
 	mount_or_give_up("proc", "/new/proc", "proc", 0, NULL);
-	child = fork();
+	child = fork_job();
 	if (!child) {
 		if (!fixed_enter())
 			give_up("no filter in the guest: %s", strerror(errno));
@@ -331,6 +351,7 @@ __attribute__((noreturn)) static void run_numbered_job(const int in[2], const in
 	do
 		ended = wait(&status);
 	while (ended > 0 && ended != child);
+	status = job_status(child, status);
 	if (ended != child || write(result, &status, sizeof(status)) != sizeof(status))
 		give_up("the job is lost in the guest");
 	_exit(0);
@@ -498,7 +519,7 @@ static int run(void)
 		give_up("no pipes in the guest");
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, on_child);
-	child = fork();
+	child = job.fixed ? fork() : fork_job();
 	if (child < 0)
 		give_up("cannot fork in the guest");
 	if (!child && job.fixed)
@@ -511,6 +532,8 @@ static int run(void)
 	streams[0] = (struct stream){ .fd = out[0], .type = WIRE_STDOUT };
 	streams[1] = (struct stream){ .fd = err[0], .type = WIRE_STDERR };
 	status = pump(child, in[1], streams);
+	if (!job.fixed)
+		status = job_status(child, status);
 	for (int i = 0; i < 2; i++)
 		if (streams[i].fd >= 0)
 			drain(&streams[i]);
