@@ -28,8 +28,8 @@ enum vpmu_event_id {
 	VPMU_EVENT_ARCHITECTURAL,  /* how many of them there are */
 	/* Only a fixed counter counts it: unhalted cycles at the rate of the time stamp counter. */
 	VPMU_EVENT_TSC_CYCLES = VPMU_EVENT_ARCHITECTURAL,
-	VPMU_EVENT_IDS,                  /* how many ids there are but RAW */
-	VPMU_EVENT_RAW = VPMU_EVENT_IDS, /* select, umask and extra say which */
+	VPMU_EVENT_IDS,      /* how many ids there are but RAW */
+	VPMU_EVENT_RAW = 32, /* select, umask and extra say which; it stays when ids are added */
 };
 
 /*
