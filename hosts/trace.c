@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Traces to and from files; the format is docs/trace.md. Every trace has one
- * encoding, and the reader takes no other: a file that loads is undamaged as
- * far as its bytes can tell.
+ * Traces to and from files; the format is docs/trace.md. A trace has exactly one
+ * encoding, and the reader refuses any other: most damage to a file makes it one.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "trace.h"
@@ -16,14 +15,14 @@
 
 #define VERSION 2
 
-/* The newline is lost where a file has been copied as text. */
+/* A copy as text may change the newline. */
 static const uint8_t magic[8] = { 'V', 'P', 'M', 'U', 'T', 'R', 'C', '\n' };
 
-/* Of version 1, and of what came with version 2. */
-#define CONFIG_SIZE      10
-#define CONFIG_SIZE_MORE 10
-#define HEADER_SIZE      (sizeof(magic) + 1 + CONFIG_SIZE)
-#define HEADER_SIZE_MOST (HEADER_SIZE + CONFIG_SIZE_MORE)
+/* The configuration in version 1, and what version 2 adds. */
+#define CONFIG_SIZE_1 10
+#define CONFIG_SIZE_2 10
+#define HEADER_SIZE_1 (sizeof(magic) + 1 + CONFIG_SIZE_1)
+#define HEADER_SIZE   (HEADER_SIZE_1 + CONFIG_SIZE_2)
 
 #define CONFIG_FULL_WIDTH 0x01
 #define CONFIG_NESTED     0x02
@@ -89,7 +88,7 @@ static void put_bytes(struct trace_writer *writer, const uint8_t *bytes, size_t 
 static void put_header(struct trace_writer *writer, const struct vpmu_config *config)
 {
 	struct vpmu_config off = { .vendor = config->vendor };
-	uint8_t header[HEADER_SIZE_MOST];
+	uint8_t header[HEADER_SIZE];
 	uint8_t *to = header + sizeof(magic);
 
 	memcpy(header, magic, sizeof(magic));
@@ -125,7 +124,7 @@ struct trace_writer *trace_create(const char *path, const struct vpmu_config *co
 	}
 	setvbuf(writer->file, NULL, _IOFBF, BUFFER_SIZE);
 	put_header(writer, config);
-	/* What a fork would otherwise double. */
+	/* If the process forks, the child has a copy of what is still buffered. */
 	if (fflush(writer->file) && !writer->error)
 		writer->error = errno;
 	return writer;
@@ -178,7 +177,7 @@ int trace_finish(struct trace_writer *writer)
 	return error;
 }
 
-/* What is left of a file, and what has been found in it. */
+/* The rest of a file, and what has been read of it. */
 struct reader {
 	const uint8_t *at, *end;
 	const char *error;
@@ -199,7 +198,7 @@ static uint8_t get_byte(struct reader *reader)
 	return *reader->at++;
 }
 
-/* Seven bits a byte, the lowest first, and no more bytes than it needs. */
+/* Seven bits a byte, the lowest first, in as few bytes as possible. */
 static uint64_t get_varint(struct reader *reader)
 {
 	uint64_t value = 0;
@@ -268,7 +267,7 @@ static void get_end(struct reader *reader)
 		reader->error = "the trace is damaged: something follows its end";
 }
 
-/* All records to *records, if it is not NULL; the reader has their number. */
+/* All records, to records[] unless it is NULL. Their number is reader->count. */
 static void get_records(struct reader *reader, struct trace_record *records)
 {
 	for (;;) {
@@ -292,7 +291,7 @@ static void get_records(struct reader *reader, struct trace_record *records)
 	}
 }
 
-/* Only asked whether the configuration is a possible one: it never counts. */
+/* vpmu_init() says it. The source is never called. */
 static bool is_possible(const struct vpmu_config *config)
 {
 	static const struct vpmu_source_ops nothing;
@@ -330,7 +329,7 @@ static void complete_version_1(struct vpmu_config *config)
 static void get_config(struct reader *reader, unsigned int version, struct vpmu_config *config)
 {
 	const uint8_t *from = reader->at;
-	const uint8_t *more = from + CONFIG_SIZE;
+	const uint8_t *added = from + CONFIG_SIZE_1;
 	uint8_t flags = version == 1 ? CONFIG_FULL_WIDTH : CONFIG_FLAGS;
 
 	*config = (struct vpmu_config){ .version = from[0],
@@ -344,11 +343,11 @@ static void get_config(struct reader *reader, unsigned int version, struct vpmu_
 	if (version == 1) {
 		complete_version_1(config);
 	} else {
-		config->vendor = (enum vpmu_vendor_id)more[0];
-		config->event_registers = more[1];
-		config->debug_bits = get_little_endian(more + 2, 8);
+		config->vendor = (enum vpmu_vendor_id)added[0];
+		config->event_registers = added[1];
+		config->debug_bits = get_little_endian(added + 2, 8);
 	}
-	reader->at += CONFIG_SIZE + (version == 1 ? 0 : CONFIG_SIZE_MORE);
+	reader->at += CONFIG_SIZE_1 + (version == 1 ? 0 : CONFIG_SIZE_2);
 	if ((from[5] & ~flags) || !is_possible(config))
 		reader->error = "the trace is damaged: there is no PMU such as its header has";
 }
@@ -365,7 +364,7 @@ static void get_header(struct reader *reader, struct vpmu_config *config)
 		reader->error = "the trace is of a newer version than this program reads";
 	else if (version == 0)
 		reader->error = "the trace is damaged: it has no version";
-	else if (size < (version == 1 ? HEADER_SIZE : HEADER_SIZE_MOST))
+	else if (size < (version == 1 ? HEADER_SIZE_1 : HEADER_SIZE))
 		reader->error = cut_short;
 	if (reader->error)
 		return;
@@ -385,7 +384,7 @@ static const char *parse(const uint8_t *bytes, size_t size, struct trace *trace)
 	get_records(&first, NULL);
 	if (first.error)
 		return first.error;
-	/* At least two bytes were read for each of them. */
+	/* The file has at least two bytes a record, so the memory is not out of proportion. */
 	trace->records = calloc(first.count ? first.count : 1, sizeof(*trace->records));
 	if (!trace->records)
 		return "no memory for the trace";

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Recording what the guest does with its PMU (trace=FILE): every access that
- * the library answers, every PMI that it hands out, and RESET, of all vCPUs in
- * one order. Without a file nothing is recorded, and nothing is paid.
+ * See record.h. Recorded are each access that the library answers, each PMI that it
+ * hands out, and RESET, of all vCPUs in one order.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "record.h"
@@ -12,8 +11,8 @@
 #include <time.h>
 
 static GMutex lock;
-static struct trace_writer *writer; /* under the lock, but for its being NULL at the start */
-static bool recording;              /* constant once vCPUs run */
+static struct trace_writer *writer; /* with the lock held; NULL when the trace is finished */
+static bool recording;              /* is there a file? Constant while vCPUs run */
 static uint64_t began;
 
 static uint64_t now_ns(void)
@@ -32,7 +31,7 @@ bool record_start(const char *path, const struct vpmu_config *config)
 	return recording;
 }
 
-/* The time is taken under the lock: later records are not older. */
+/* The time is taken with the lock held, so that it never goes backwards in the file. */
 void record(const struct vcpu *vcpu, enum trace_kind kind, enum vpmu_answer answer, uint32_t index,
 	    uint64_t value)
 {
@@ -49,7 +48,7 @@ void record(const struct vcpu *vcpu, enum trace_kind kind, enum vpmu_answer answ
 	g_mutex_unlock(&lock);
 }
 
-/* At the end other vCPUs may still be running. */
+/* vCPUs may still run. What they do now is not recorded. */
 void record_finish(void)
 {
 	int error = 0;

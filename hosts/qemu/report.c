@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* A guest that programs events in a loop fills no disk. */
+/* A guest that programs events in a loop must not fill the disk. */
 #define LINES_MAX 1024
 
 struct statistics statistics;
@@ -30,7 +30,6 @@ static void write_line(const char *line)
 	fflush(file);
 }
 
-/* Each line once, and not too many. */
 void report(const char *format, ...)
 {
 	va_list args;

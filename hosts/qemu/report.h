@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What is said of a run (report=FILE): what was programmed and not counted, and
- * at the end how much was done.
+ * The report of a run (report=FILE): a line for each event that was programmed and not
+ * counted, and at the end one with statistics.
  */
 #ifndef VPMU_QEMU_REPORT_H
 #define VPMU_QEMU_REPORT_H
@@ -17,9 +17,9 @@ extern struct statistics statistics;
 
 /* False with errno set if the file cannot be written. */
 bool report_open(const char *path);
-/* A line, with its end. Without a file nothing is done. */
+/* A line, with its newline. Each line is written once, and not too many of them. */
 void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* The last line, whatever a guest has had written before. */
+/* The last line. It is always written. */
 void report_statistics(void);
 
 #endif
