@@ -228,9 +228,11 @@ static const struct vpmu_msr_row rows[] = {
 	  .bits = ALL, .read = vpmu_row_read_status, .write = write_nothing,
 	  .host_write = vpmu_row_host_write_status },
 	{ VPMU_AMD_MSR_PERF_CNTR_GLOBAL_STATUS_CLR, 1, .level = LEVEL_V2, .bits = ALL,
-	  .read = vpmu_row_read_zero, .write = write_status_clr },
+	  .read = vpmu_row_read_zero, .write = write_status_clr,
+	  .host_write = vpmu_row_host_write_status_change },
 	{ VPMU_AMD_MSR_PERF_CNTR_GLOBAL_STATUS_SET, 1, .level = LEVEL_V2, .bits = ALL,
-	  .read = vpmu_row_read_zero, .write = write_status_set },
+	  .read = vpmu_row_read_zero, .write = write_status_set,
+	  .host_write = vpmu_row_host_write_status_change },
 	{ VPMU_AMD_MSR_PERF_CTR0, 6, .shift = 1, .count = VPMU_ROW_GENERAL, .level = LEVEL_CORE,
 	  .state = VPMU_STATE, .bits = ALL, .read = vpmu_row_read_counter,
 	  .write = vpmu_row_write_counter },
@@ -244,8 +246,7 @@ static const struct vpmu_msr_row rows[] = {
 	  .state = LEVEL_K7, .bits = ALL, .field = offsetof(struct vpmu, event_select),
 	  .write = write_evtsel },
 	{ VPMU_MSR_DEBUGCTL, 1, .level = LEVEL_V2, .hosts = true, .state = VPMU_STATE,
-	  .bits = VPMU_DEBUG_PMU, .read = vpmu_row_read_debug_control,
-	  .write = write_debugctl },
+	  .bits = VPMU_DEBUG_PMU, .read = vpmu_row_read_debug_control, .write = write_debugctl },
 };
 
 /* Bits 31 and 30 of ECX, Intel's, belong to no counter here. */
@@ -280,6 +281,7 @@ static void cpuid(const struct vpmu *pmu, uint32_t leaf, uint32_t regs[4])
 const struct vpmu_vendor vpmu_amd = {
 	.rows = rows,
 	.row_count = sizeof(rows) / sizeof(rows[0]),
+	.select_bits = VPMU_EVTSEL_SELECT | VPMU_EVTSEL_SELECT_2,
 	.check = check,
 	.error_text = error_text,
 	.level = level,

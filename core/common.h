@@ -140,6 +140,14 @@ static inline enum vpmu_answer vpmu_row_read_debug_control(struct vpmu *pmu, uns
 	return vpmu_merge(value, pmu->debug_control, VPMU_DEBUG_PMU | pmu->config.debug_bits);
 }
 
+/* The host sets the status itself; these registers, which change it for the guest, do nothing. */
+static inline enum vpmu_answer vpmu_row_host_write_status_change(struct vpmu *pmu, unsigned int i,
+								 uint64_t value)
+{
+	(void)i;
+	return value & ~pmu->vendor->status_bits(pmu) ? VPMU_FAULT : VPMU_DONE;
+}
+
 static inline enum vpmu_answer vpmu_row_write_debug_control(struct vpmu *pmu, unsigned int i,
 							    uint64_t value)
 {

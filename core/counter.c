@@ -194,6 +194,10 @@ static void bind(struct vpmu *pmu, unsigned int counter, const struct vpmu_event
 	if (c->binding == VPMU_BOUND)
 		unbind(pmu, counter);
 	c->event = *event;
+	if (!vpmu_is_let(pmu, counter, event)) {
+		c->binding = VPMU_FILTERED;
+		return;
+	}
 	counts = pmu->ops->bind(pmu->source, counter, event);
 	/* The source was asked all the same: it is what reports uncounted events. */
 	if (counts && !is_offered(pmu, event)) {
@@ -290,6 +294,42 @@ static void bring_all_into_line(struct vpmu *pmu)
 	}
 }
 
+/* Would the filter now say otherwise than the binding has it? */
+static bool is_filtered_anew(const struct vpmu *pmu, unsigned int counter,
+			     const struct vpmu_counter *c)
+{
+	return vpmu_is_let(pmu, counter, &c->event) == (c->binding == VPMU_FILTERED);
+}
+
+/* The counter keeps its value, and is bound again if it is to count. */
+static void forget_binding(struct vpmu *pmu, unsigned int counter)
+{
+	struct vpmu_counter *c = counter_at(pmu, counter);
+
+	if (is_counting(pmu, counter))
+		stop(pmu, counter);
+	if (c->binding == VPMU_BOUND)
+		unbind(pmu, counter);
+	c->binding = VPMU_UNBOUND;
+	vpmu_touch(pmu, vpmu_bit(counter));
+}
+
+/* The source or the filter may have another answer. what: VPMU_LOOK_AT_*. */
+static void look_at_bindings(struct vpmu *pmu, uint64_t what)
+{
+	uint64_t counters = vpmu_counters(pmu);
+
+	while (counters) {
+		unsigned int counter = vpmu_take(&counters);
+		const struct vpmu_counter *c = counter_at(pmu, counter);
+
+		if (c->binding == VPMU_UNBOUND)
+			continue;
+		if ((what & VPMU_LOOK_AT_SOURCE) || is_filtered_anew(pmu, counter, c))
+			forget_binding(pmu, counter);
+	}
+}
+
 static bool has_hints(const struct vpmu *pmu)
 {
 	return __atomic_load_n(&pmu->look, __ATOMIC_RELAXED);
@@ -303,6 +343,9 @@ static void heed_hints(struct vpmu *pmu)
 	if (!has_hints(pmu))
 		return;
 	hinted = __atomic_exchange_n(&pmu->look, 0, __ATOMIC_ACQUIRE);
+	if (hinted & (VPMU_LOOK_AT_SOURCE | VPMU_LOOK_AT_FILTER))
+		look_at_bindings(pmu, hinted);
+	hinted &= vpmu_counters(pmu);
 	vpmu_touch(pmu, hinted);
 	pmu->fresh |= hinted & pmu->counting;
 	while (hinted) {
@@ -372,7 +415,12 @@ void vpmu_count_retired(struct vpmu *pmu, unsigned int kind)
 void vpmu_look(struct vpmu *pmu, unsigned int counter)
 {
 	if (counter < 64 && (vpmu_counters(pmu) & vpmu_bit(counter)))
-		__atomic_fetch_or(&pmu->look, vpmu_bit(counter), __ATOMIC_RELEASE);
+		vpmu_look_at(pmu, vpmu_bit(counter));
+}
+
+void vpmu_ask_again(struct vpmu *pmu)
+{
+	vpmu_look_at(pmu, VPMU_LOOK_AT_SOURCE);
 }
 
 uint64_t vpmu_active(const struct vpmu *pmu)

@@ -57,6 +57,8 @@ struct vpmu_vendor {
 	/* What is asked for most comes first. */
 	const struct vpmu_msr_row *rows;
 	unsigned int row_count;
+	/* The bits of an event select that say which event it is, but for the unit mask. */
+	uint64_t select_bits;
 	/* Is this PMU one that the vendor's manual describes? It is not off. */
 	enum vpmu_error (*check)(const struct vpmu_config *config);
 	const char *(*error_text)(enum vpmu_error error);
@@ -142,7 +144,24 @@ enum { OFFCORE_RSP, LD_LAT = 2, FRONTEND = 3, EVENT_REGISTERS };
 /* What the event register that goes with an encoding says; 0 if none does. */
 uint64_t vpmu_event_extra(const struct vpmu *pmu, unsigned int select, unsigned int umask);
 
+/* filter.c: does the filter in force let this counter count the event? */
+bool vpmu_is_let(const struct vpmu *pmu, unsigned int counter, const struct vpmu_event *event);
+
+/* msr.c */
+
+/* How many of the row's registers the PMU has. */
+unsigned int vpmu_row_registers(const struct vpmu *pmu, const struct vpmu_msr_row *row);
+
 /* counter.c */
+
+/* Bits of struct vpmu's look beside those of counters. */
+#define VPMU_LOOK_AT_SOURCE BIT(63) /* vpmu_ask_again() */
+#define VPMU_LOOK_AT_FILTER BIT(62) /* the filter is another one */
+
+static inline void vpmu_look_at(struct vpmu *pmu, uint64_t what)
+{
+	__atomic_fetch_or(&pmu->look, what, __ATOMIC_RELEASE);
+}
 
 void vpmu_reset_counters(struct vpmu *pmu);
 

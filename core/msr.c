@@ -4,6 +4,7 @@
  * and what a host may know of it. Knows no register; those are a vendor's.
  */
 #include "internal.h"
+#include <vpmu/state.h>
 
 /* Does the row hold the register? If so, which one of the row's it is. */
 static bool holds(const struct vpmu_msr_row *row, uint32_t msr, unsigned int *n)
@@ -24,8 +25,7 @@ static const struct vpmu_msr_row *find_row(const struct vpmu *pmu, uint32_t msr,
 	return NULL;
 }
 
-/* How many of the row's registers the PMU has. */
-static unsigned int registers_of(const struct vpmu *pmu, const struct vpmu_msr_row *row)
+unsigned int vpmu_row_registers(const struct vpmu *pmu, const struct vpmu_msr_row *row)
 {
 	unsigned int there = row->size;
 
@@ -52,7 +52,7 @@ static bool is_hosts(const struct vpmu *pmu, const struct vpmu_msr_row *row)
 {
 	if (row->registers && !(pmu->config.event_registers & row->registers))
 		return true;
-	return row->hosts && registers_of(pmu, row) == 0;
+	return row->hosts && vpmu_row_registers(pmu, row) == 0;
 }
 
 /* The register's row if the register is the PMU's, whether this PMU has it or not; and its n. */
@@ -88,7 +88,7 @@ enum vpmu_answer vpmu_rdmsr(struct vpmu *pmu, uint32_t msr, uint64_t *value)
 
 	if (!row)
 		return VPMU_NOT_MINE;
-	if (n < registers_of(pmu, row))
+	if (n < vpmu_row_registers(pmu, row))
 		return read_row(pmu, row, n, value);
 	if (!pmu->vendor->ignores(pmu, msr))
 		return VPMU_FAULT;
@@ -96,16 +96,33 @@ enum vpmu_answer vpmu_rdmsr(struct vpmu *pmu, uint32_t msr, uint64_t *value)
 	return VPMU_DONE;
 }
 
-enum vpmu_answer vpmu_wrmsr(struct vpmu *pmu, uint32_t msr, uint64_t value)
+static enum vpmu_answer write_msr(struct vpmu *pmu, uint32_t msr, uint64_t value, bool by_host)
 {
+	enum vpmu_answer (*write)(struct vpmu * pmu, unsigned int i, uint64_t value);
 	unsigned int n;
 	const struct vpmu_msr_row *row = own_row(pmu, msr, &n);
 
 	if (!row)
 		return VPMU_NOT_MINE;
-	if (n < registers_of(pmu, row))
-		return row->write ? row->write(pmu, row->base + n, value) : VPMU_FAULT;
-	return pmu->vendor->ignores(pmu, msr) ? VPMU_DONE : VPMU_FAULT;
+	if (n >= vpmu_row_registers(pmu, row))
+		return pmu->vendor->ignores(pmu, msr) ? VPMU_DONE : VPMU_FAULT;
+	write = by_host && row->host_write ? row->host_write : row->write;
+	return write ? write(pmu, row->base + n, value) : VPMU_FAULT;
+}
+
+enum vpmu_answer vpmu_wrmsr(struct vpmu *pmu, uint32_t msr, uint64_t value)
+{
+	return write_msr(pmu, msr, value, false);
+}
+
+enum vpmu_answer vpmu_host_rdmsr(struct vpmu *pmu, uint32_t msr, uint64_t *value)
+{
+	return vpmu_rdmsr(pmu, msr, value);
+}
+
+enum vpmu_answer vpmu_host_wrmsr(struct vpmu *pmu, uint32_t msr, uint64_t value)
+{
+	return write_msr(pmu, msr, value, true);
 }
 
 uint64_t vpmu_msr_bits(const struct vpmu *pmu, uint32_t msr)

@@ -78,6 +78,12 @@ const char *vpmu_error_text(enum vpmu_vendor_id vendor, enum vpmu_error error)
 		return "the PMU is on, but nothing counts for it";
 	case VPMU_ERROR_RESERVED:
 		return "a reserved field is not 0";
+	case VPMU_ERROR_FILTER:
+		return "an entry of the event filter has bits that mean nothing";
+	case VPMU_ERROR_STATE:
+		return "this is no saved state of a PMU";
+	case VPMU_ERROR_CONFIG:
+		return "the saved state is one of another PMU";
 	case VPMU_ERROR_VERSION:
 	case VPMU_ERROR_GENERAL:
 	case VPMU_ERROR_FIXED:

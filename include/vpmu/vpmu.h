@@ -91,14 +91,18 @@ enum vpmu_error {
 	VPMU_ERROR_REGISTERS, /* event registers or debug bits that the vendor has not */
 	VPMU_ERROR_SOURCE,    /* the PMU is on, but there is no source */
 	VPMU_ERROR_RESERVED,  /* a reserved field is not 0 */
+	VPMU_ERROR_FILTER,    /* filter.h: a masked entry has bits that mean nothing */
+	VPMU_ERROR_STATE,     /* state.h: no image, or one that no PMU has made; or no room */
+	VPMU_ERROR_CONFIG,    /* state.h: an image of a PMU with another configuration */
 	VPMU_ERRORS,          /* how many there are, VPMU_OK included */
 };
 
 /* What a counter holds of its source. */
 enum vpmu_binding {
-	VPMU_UNBOUND, /* nothing */
-	VPMU_BOUND,   /* a total of the event */
-	VPMU_REFUSED, /* nothing: the source cannot count the event */
+	VPMU_UNBOUND,  /* nothing */
+	VPMU_BOUND,    /* a total of the event */
+	VPMU_REFUSED,  /* nothing: the source cannot count the event */
+	VPMU_FILTERED, /* nothing: the event filter does not let the guest count it */
 };
 
 /*
@@ -132,6 +136,7 @@ enum {
 };
 
 struct vpmu_vendor; /* one vendor's registers; core/ */
+struct vpmu_filter; /* filter.h */
 
 /* One vCPU's PMU. The fields are the library's own; a host only reserves the space. */
 struct vpmu {
@@ -140,7 +145,7 @@ struct vpmu {
 	 * read them: they stay where they are. What follows may move from version to
 	 * version of the library, the size stays.
 	 */
-	/* Counters that a source has hinted at; only accessed atomically. */
+	/* Counters that a source has hinted at, and more; only accessed atomically. */
 	uint64_t look __attribute__((aligned(8)));
 	uint64_t dirty; /* counters that vpmu_service() has to compare */
 	/* Counters that count an instruction of this kind, as vpmu_service() last left them. */
@@ -154,6 +159,7 @@ struct vpmu {
 	const struct vpmu_vendor *vendor;
 	const struct vpmu_source_ops *ops;
 	void *source;
+	const struct vpmu_filter *filter; /* NULL: none; only accessed atomically */
 	uint64_t global_ctrl;
 	uint64_t global_status;
 	uint64_t fixed_ctrl;
@@ -325,6 +331,16 @@ void vpmu_set_svme(struct vpmu *pmu, bool svme);
  * Context: any thread, signal handlers, a source's functions.
  */
 void vpmu_look(struct vpmu *pmu, unsigned int counter);
+
+/*
+ * The source may answer otherwise than before: an event has appeared or gone (another kind
+ * of processor, a limit that was lifted). The next vpmu_service() ends all bindings and
+ * forgets all refusals, and asks the source again for what is enabled. No count is lost.
+ *
+ * Context: any thread, signal handlers, a source's functions. The host sees to it that the
+ * vCPU comes to vpmu_service(), as after vpmu_look().
+ */
+void vpmu_ask_again(struct vpmu *pmu);
 
 /*
  * vpmu_retired() when some counter counts the instruction. Hosts call that.
