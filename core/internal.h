@@ -138,9 +138,6 @@ static inline unsigned int vpmu_take(uint64_t *counters)
 enum vpmu_event_id vpmu_event_of(enum vpmu_vendor_id vendor, unsigned int ids, unsigned int select,
 				 unsigned int umask);
 
-/* Intel's event registers, as indexes into struct vpmu's event_registers. */
-enum { OFFCORE_RSP, LD_LAT = 2, FRONTEND = 3, EVENT_REGISTERS };
-
 /* What the event register that goes with an encoding says; 0 if none does. */
 uint64_t vpmu_event_extra(const struct vpmu *pmu, unsigned int select, unsigned int umask);
 

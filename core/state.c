@@ -88,7 +88,7 @@ unsigned int vpmu_state_msrs(const struct vpmu *pmu, uint32_t *msrs, unsigned in
 }
 
 /* More than any PMU has: each counter has a value and a select, and there are a few others. */
-#define MSRS_MAX (2 * VPMU_SLOTS + EVENT_REGISTERS + 8)
+#define MSRS_MAX (2 * VPMU_SLOTS + VPMU_EVENT_REGISTER_COUNT + 8)
 
 /* The MSRs of an image, in its order. */
 static unsigned int list_msrs(const struct vpmu *pmu, uint32_t msrs[MSRS_MAX])

@@ -17,7 +17,7 @@ enum trace_kind {
 	TRACE_RDMSR,
 	TRACE_WRMSR,
 	TRACE_RDPMC,
-	TRACE_PMI, /* value: IA32_PERF_GLOBAL_STATUS as it is handed out */
+	TRACE_PMI, /* value: vpmu_status() as it is handed out */
 	TRACE_KINDS,
 };
 

@@ -50,6 +50,14 @@ enum vpmu_event_register {
 	VPMU_EVENT_REGISTERS = 7, /* all that there are */
 };
 
+/* Where struct vpmu keeps them: for the library. */
+enum {
+	VPMU_AT_OFFCORE_RSP = 0, /* and 1 */
+	VPMU_AT_LD_LAT = 2,
+	VPMU_AT_FRONTEND = 3,
+	VPMU_EVENT_REGISTER_COUNT = 4,
+};
+
 /*
  * The bits of an event select that both vendors have: IA32_PERFEVTSELx (SDM vol. 3,
  * "Architectural Performance Monitoring Version 1") and PerfEvtSeln (APM vol. 2).

@@ -66,7 +66,8 @@ unsigned int vpmu_state_msrs(const struct vpmu *pmu, uint32_t *msrs, unsigned in
 /*
  * RDMSR and WRMSR on the host's own behalf: as the guest's, but the status register can be
  * written (and writing its set and reset registers has no effect), the counters' old
- * registers take whole values, and PERF_CAPABILITIES takes the value that it has. The
+ * registers take whole values, and registers that the configuration decides take what they
+ * have. The
  * registers may be written in any order. A pending PMI is not among them: a host that
  * migrates register by register delivers it first.
  *

@@ -164,7 +164,7 @@ struct vpmu {
 	uint64_t global_status;
 	uint64_t fixed_ctrl;
 	uint64_t debug_control;
-	uint64_t event_registers[4]; /* as internal.h has them */
+	uint64_t event_registers[4]; /* as msr.h has them */
 	uint64_t event_select[VPMU_MAX_GENERAL];
 	struct vpmu_counter general[VPMU_MAX_GENERAL];
 	struct vpmu_counter fixed[VPMU_MAX_FIXED];
