@@ -41,7 +41,11 @@ struct vpmu_filter {
 	uint64_t reserved[4];    /* 0 */
 };
 
-/* A masked entry; exclude: with bit 55. */
+/*
+ * A masked entry; exclude: with bit 55.
+ *
+ * Context: any thread, signal handlers.
+ */
 static inline uint64_t vpmu_filter_entry(uint16_t select, uint8_t mask, uint8_t match, bool exclude)
 {
 	return (uint64_t)mask << 56 | (uint64_t)exclude << 55 | (uint64_t)(select & 0xf00) << 24 |

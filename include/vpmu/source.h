@@ -86,10 +86,10 @@ static inline unsigned int vpmu_slot_counter(unsigned int slot)
  * VPMU_FIXED) of a counter that the PMU has.
  *
  * Context: the vCPU's thread, within the host's vpmu_* calls. bind, known and alarm
- * only within vpmu_service(); unbind also within vpmu_reset() and vpmu_release_idle();
- * total also where the guest's accesses are answered. They may call vpmu_look() and
- * vpmu_ask_again(), no other function that takes the PMU. Between bind and unbind of a
- * counter there is no other bind of it.
+ * only within vpmu_service(); unbind also within vpmu_reset(), vpmu_load() and
+ * vpmu_release_idle(); total also where accesses are answered and a state is saved. They
+ * may call vpmu_look() and vpmu_ask_again(), no other function that takes the PMU. Between
+ * bind and unbind of a counter there is no other bind of it.
  */
 struct vpmu_source_ops {
 	/*

@@ -168,7 +168,7 @@ struct vpmu {
 	uint64_t event_select[VPMU_MAX_GENERAL];
 	struct vpmu_counter general[VPMU_MAX_GENERAL];
 	struct vpmu_counter fixed[VPMU_MAX_FIXED];
-	uint64_t spare[128]; /* room for what later versions add */
+	uint64_t spare[99]; /* room for what later versions add */
 };
 
 /*
