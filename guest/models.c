@@ -457,6 +457,8 @@ static void test_not_counted(void)
 	static const enum event events[] = { EVENT_SKYLAKE_L1D_REPLACEMENT,
 					     EVENT_SKYLAKE_DTLB_MISSES,
 					     EVENT_SKYLAKE_L1D_LOAD_MISSES, EVENT_INSTRUCTIONS };
+	uint64_t instructions;
+	bool enabled = true;
 
 	program(events);
 	counter_program(0, EVENT_SKYLAKE_L1D_REPLACEMENT, SEL_ALL | SEL_CMASK(1));
@@ -464,6 +466,15 @@ static void test_not_counted(void)
 	seq_load((uintptr_t)data, 512, 64, 2);
 	is(counter_read(0) + counter_read(1) + counter_read(2), 0,
 	   "what no model tells is not counted");
+	/* The same counters, and nothing changed but their events. */
+	instructions = counter_read(3);
+	for (unsigned int i = 0; i < 3; i++)
+		counter_program(i, EVENT_INSTRUCTIONS, rdmsr(MSR_PERFEVTSEL0 + i) & SEL_ALL);
+	zero();
+	seq_load((uintptr_t)data, 512, 64, 2);
+	for (unsigned int i = 0; i < 4; i++)
+		enabled = enabled && counter_read(i) == instructions;
+	ok(enabled && instructions > 0, "though its counters are enabled");
 }
 
 void test_main(void)
