@@ -190,7 +190,7 @@ static uint64_t status_bits(const struct vpmu *pmu)
 	return vpmu_counters(pmu) | VPMU_STATUS_LBR_FRZ | VPMU_STATUS_CTR_FRZ;
 }
 
-/* The guest's writes are ignored. */
+/* Writes are ignored. */
 static enum vpmu_answer write_nothing(struct vpmu *pmu, unsigned int i, uint64_t value)
 {
 	(void)pmu, (void)i, (void)value;
@@ -229,10 +229,10 @@ static const struct vpmu_msr_row rows[] = {
 	  .host_write = vpmu_row_host_write_status },
 	{ VPMU_AMD_MSR_PERF_CNTR_GLOBAL_STATUS_CLR, 1, .level = LEVEL_V2, .bits = ALL,
 	  .read = vpmu_row_read_zero, .write = write_status_clr,
-	  .host_write = vpmu_row_host_write_status_change },
+	  .host_write = write_nothing },
 	{ VPMU_AMD_MSR_PERF_CNTR_GLOBAL_STATUS_SET, 1, .level = LEVEL_V2, .bits = ALL,
 	  .read = vpmu_row_read_zero, .write = write_status_set,
-	  .host_write = vpmu_row_host_write_status_change },
+	  .host_write = write_nothing },
 	{ VPMU_AMD_MSR_PERF_CTR0, 6, .shift = 1, .count = VPMU_ROW_GENERAL, .level = LEVEL_CORE,
 	  .state = VPMU_STATE, .bits = ALL, .read = vpmu_row_read_counter,
 	  .write = vpmu_row_write_counter },

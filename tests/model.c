@@ -49,9 +49,11 @@ bool model_freezes_by_status(const struct model *model)
 void model_reset(struct model *model)
 {
 	struct vpmu_config config = model->config;
+	const struct model_filter *filter = model->filter;
 
 	memset(model, 0, sizeof(*model));
 	model->config = config;
+	model->filter = filter;
 	if (model_has_global(model))
 		model->global_ctrl = model_ones(config.general);
 }
@@ -66,6 +68,12 @@ enum vpmu_answer model_wrmsr(struct model *model, uint32_t msr, uint64_t value)
 {
 	return is_amd(model) ? model_amd_wrmsr(model, msr, value)
 			     : model_intel_wrmsr(model, msr, value);
+}
+
+enum vpmu_answer model_host_wrmsr(struct model *model, uint32_t msr, uint64_t value)
+{
+	return is_amd(model) ? model_amd_host_wrmsr(model, msr, value)
+			     : model_intel_host_wrmsr(model, msr, value);
 }
 
 enum vpmu_answer model_rdpmc(const struct model *model, uint32_t ecx, uint64_t *value)
@@ -89,14 +97,28 @@ void model_set_svme(struct model *model, bool svme)
 		model->svme = svme;
 }
 
-/* Does the event select choose this event? Its upper bits are 0 on Intel's processors. */
+/* What an event select chooses. Its upper bits are 0 on Intel's processors. */
+static unsigned int select_of(uint64_t evtsel)
+{
+	return (unsigned int)((evtsel & 0xff) | (evtsel >> 32 & 0xf) << 8);
+}
+
+static unsigned int umask_of(uint64_t evtsel)
+{
+	return evtsel >> 8 & 0xff;
+}
+
 static bool selects(const struct model *model, uint64_t evtsel, const struct model_event *event)
 {
-	uint64_t select = (evtsel & 0xff) | (evtsel >> 32 & 0xf) << 8;
-	uint64_t encoding = select << 8 | (evtsel >> 8 & 0xff);
 	int wanted = is_amd(model) ? event->amd : event->intel;
 
-	return wanted >= 0 && encoding == (uint64_t)wanted;
+	return wanted >= 0 && (select_of(evtsel) << 8 | umask_of(evtsel)) == (unsigned int)wanted;
+}
+
+static bool general_allowed(const struct model *model, uint64_t evtsel)
+{
+	return !model->filter ||
+	       model_filter_allows(model->filter, select_of(evtsel), umask_of(evtsel));
 }
 
 static bool is_counted(const struct model *model, const struct model_event *event)
@@ -139,12 +161,14 @@ static bool general_counts(const struct model *model, unsigned int i,
 	if ((evtsel >> 24 & 0xff) != 0 || model_test(evtsel, 18))
 		return false;
 	return selects(model, evtsel, event) && is_counted(model, event) &&
-	       counts_in_mode(model, evtsel, place.guest_mode);
+	       general_allowed(model, evtsel) && counts_in_mode(model, evtsel, place.guest_mode);
 }
 
 static bool fixed_counts(const struct model *model, unsigned int i, const struct model_event *event,
 			 struct model_place place)
 {
+	if (model->filter && !model_filter_allows_fixed(model->filter, i))
+		return false;
 	return event->fixed == (int)i && model_test(model->global_ctrl, 32 + i) &&
 	       model_test(model->fixed_ctrl, 4 * i + (place.user ? 1 : 0));
 }

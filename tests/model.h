@@ -22,13 +22,29 @@ extern const struct model_event model_events[MODEL_EVENTS];
 #define MODEL_INSTRUCTIONS 1
 #define MODEL_BRANCHES     5
 
+/* An event filter as KVM_SET_PMU_EVENT_FILTER has it. */
+struct model_filter {
+	uint32_t action;       /* 0: allow, 1: deny */
+	uint32_t flags;        /* 0: plain entries, 1: masked ones */
+	uint32_t fixed_bitmap; /* the fixed counters that the action is about */
+	size_t count;
+	const uint64_t *entries;
+};
+
+bool model_filter_is_valid(enum vpmu_vendor_id vendor, const struct model_filter *filter);
+/* May a general counter count the event? select has 12 bits. */
+bool model_filter_allows(const struct model_filter *filter, unsigned int select,
+			 unsigned int umask);
+bool model_filter_allows_fixed(const struct model_filter *filter, unsigned int fixed);
+
 struct model {
 	struct vpmu_config config;
 	uint64_t pmc[8], evtsel[8], fixed[4];
 	uint64_t fixed_ctrl, global_ctrl, status, debugctl;
 	uint64_t event_registers[4]; /* OFFCORE_RSP0 and 1, LD_LAT, FRONTEND */
 	bool svme;
-	unsigned int pmis_wanted; /* overflows with INT since it was last set to 0 */
+	const struct model_filter *filter; /* NULL: all events are allowed */
+	unsigned int pmis_wanted;          /* overflows with INT since it was last set to 0 */
 };
 
 void model_reset(struct model *model);
@@ -36,6 +52,8 @@ void model_reset(struct model *model);
 enum vpmu_answer model_rdmsr(const struct model *model, uint32_t msr, uint64_t *value);
 enum vpmu_answer model_wrmsr(struct model *model, uint32_t msr, uint64_t value);
 enum vpmu_answer model_rdpmc(const struct model *model, uint32_t ecx, uint64_t *value);
+/* On the host's own behalf. */
+enum vpmu_answer model_host_wrmsr(struct model *model, uint32_t msr, uint64_t value);
 void model_set_svme(struct model *model, bool svme);
 
 /* Where something happens. */
@@ -81,7 +99,9 @@ static inline uint64_t model_ones(unsigned int n)
 
 enum vpmu_answer model_intel_rdmsr(const struct model *model, uint32_t msr, uint64_t *value);
 enum vpmu_answer model_intel_wrmsr(struct model *model, uint32_t msr, uint64_t value);
+enum vpmu_answer model_intel_host_wrmsr(struct model *model, uint32_t msr, uint64_t value);
 enum vpmu_answer model_amd_rdmsr(const struct model *model, uint32_t msr, uint64_t *value);
 enum vpmu_answer model_amd_wrmsr(struct model *model, uint32_t msr, uint64_t value);
+enum vpmu_answer model_amd_host_wrmsr(struct model *model, uint32_t msr, uint64_t value);
 
 #endif

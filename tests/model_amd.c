@@ -198,3 +198,22 @@ enum vpmu_answer model_amd_wrmsr(struct model *model, uint32_t msr, uint64_t val
 	}
 	return VPMU_DONE;
 }
+
+/* What the guest can only read or change by other registers, the host sets. */
+enum vpmu_answer model_amd_host_wrmsr(struct model *model, uint32_t msr, uint64_t value)
+{
+	unsigned int i = 0;
+
+	switch (kind_of(model, msr, &i)) {
+	case STATUS:
+		if (kept(model, STATUS_SET, value) != value)
+			return VPMU_FAULT;
+		model->status = value;
+		return VPMU_DONE;
+	case STATUS_CLR:
+	case STATUS_SET:
+		return VPMU_DONE;
+	default:
+		return model_amd_wrmsr(model, msr, value);
+	}
+}

@@ -274,3 +274,29 @@ enum vpmu_answer model_intel_wrmsr(struct model *model, uint32_t msr, uint64_t v
 	}
 	return VPMU_NOT_MINE;
 }
+
+/* What the guest can only read or change by other registers, the host sets. */
+enum vpmu_answer model_intel_host_wrmsr(struct model *model, uint32_t msr, uint64_t value)
+{
+	unsigned int i = 0;
+	enum kind kind = kind_of(model, msr, &i);
+
+	switch (kind) {
+	case PMC:
+		model->pmc[i] = value & model_ones(model->config.general_width);
+		return VPMU_DONE;
+	case STATUS:
+		if (!is_legal(model, STATUS_RESET, value))
+			return VPMU_FAULT;
+		model->status = value;
+		return VPMU_DONE;
+	case STATUS_RESET:
+	case STATUS_SET:
+		return is_legal(model, STATUS_RESET, value) ? VPMU_DONE : VPMU_FAULT;
+	case CAPABILITIES:
+		/* The value that it has, whatever the host's bits are. */
+		return value == read_kind(model, CAPABILITIES, 0, value) ? VPMU_DONE : VPMU_FAULT;
+	default:
+		return model_intel_wrmsr(model, msr, value);
+	}
+}

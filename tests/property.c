@@ -3,7 +3,8 @@
  * Random guests of each vendor and version against the model of the manuals: every
  * access, every PMI and every value must agree, however early, late or often the source's
  * alarms come, whatever it knows of its totals, and with instructions that the host
- * emulates in between.
+ * emulates in between; also if the PMU is saved and loaded into another one, with another
+ * source, between any two calls.
  * VPMU_SEED and VPMU_STEPS (for each test) in the environment choose others.
  */
 #include "machine.h"
@@ -14,7 +15,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
+#include <vpmu/filter.h>
 #include <vpmu/msr.h>
+#include <vpmu/state.h>
 
 #include <cmocka.h>
 
@@ -27,13 +31,26 @@ enum alarms {
 	LAZY,  /* some time */
 };
 
+#define MOST_ENTRIES 8
+
+/* The same filter for the library and for the model. */
+struct filter {
+	uint64_t entries[MOST_ENTRIES];
+	struct vpmu_filter theirs;
+	struct model_filter model;
+};
+
 struct experiment {
-	struct machine m;
+	struct machine machines[2];
+	struct machine *m; /* the one that runs */
 	struct model model;
+	struct filter filters[2];
+	unsigned int filter; /* the one that was set last */
 	enum alarms alarms;
+	bool moves; /* from machine to machine */
 	struct random random;
 	uint64_t step;
-	uint64_t overflows, pmis, emulated;
+	uint64_t overflows, pmis, emulated, moved;
 	/* Counters that count an emulated instruction of a kind, as of the last service. */
 	uint64_t retired[VPMU_RETIRED_KINDS];
 };
@@ -155,13 +172,62 @@ static void note_retired(struct experiment *x)
 		x->retired[kind] = model_retired(&x->model, kind);
 }
 
+/* Totals may start anywhere, and are elsewhere than in the other machine. */
+static void start_one(struct experiment *x, struct machine *m)
+{
+	start_with(m, &x->model.config, chance(x, 2) ? &source_ops : &knowing_source_ops);
+	m->source.refuses = is_amd(x) ? amd_refuses : intel_refuses;
+	for (unsigned int i = 0; i < COUNTERS; i++)
+		m->source.totals[i] += bits(x) >> (16 + below(x, 48));
+}
+
 static void start_experiment(struct experiment *x, enum kind kind)
 {
 	x->model.config = random_config(&x->random, kind);
 	model_reset(&x->model);
-	start_with(&x->m, &x->model.config, chance(x, 2) ? &source_ops : &knowing_source_ops);
-	x->m.source.refuses = is_amd(x) ? amd_refuses : intel_refuses;
+	for (unsigned int i = 0; i < 2; i++)
+		start_one(x, &x->machines[i]);
+	x->m = &x->machines[0];
+	x->model.filter = NULL;
 	note_retired(x);
+}
+
+#define MOST_IMAGE 4096
+
+static void save(struct experiment *x, struct machine *m, uint8_t image[MOST_IMAGE], size_t size)
+{
+	if (vpmu_state_size(&m->pmu) != size)
+		differ(x, "an image of %zu bytes, not %zu", vpmu_state_size(&m->pmu), size);
+	if (vpmu_save(&m->pmu, image, size) != VPMU_OK)
+		differ(x, "it cannot be saved");
+}
+
+/*
+ * The other machine, whatever it did when it was last left, has the state from now on, and
+ * knows it as the first did. Until the next service nothing counts.
+ */
+static void move(struct experiment *x)
+{
+	struct machine *other = &x->machines[x->m == &x->machines[0]];
+	uint8_t image[MOST_IMAGE], again[MOST_IMAGE];
+	size_t size = vpmu_state_size(&x->m->pmu);
+
+	assert_true(size <= MOST_IMAGE);
+	save(x, x->m, image, size);
+	if (vpmu_load(&other->pmu, image, size) != VPMU_OK)
+		differ(x, "it cannot be loaded");
+	save(x, other, again, size);
+	if (memcmp(image, again, size) != 0)
+		differ(x, "what is loaded is saved as another image");
+	memset(x->retired, 0, sizeof(x->retired));
+	x->m = other;
+	x->moved++;
+}
+
+static void maybe_move(struct experiment *x)
+{
+	if (x->moves && !chance(x, 4))
+		move(x);
 }
 
 struct msr_range {
@@ -311,7 +377,7 @@ static void compare_read(struct experiment *x, uint32_t msr)
 {
 	uint64_t hosts = chance(x, 2) ? bits(x) : 0;
 	uint64_t got = hosts, expected = hosts;
-	enum vpmu_answer answer = vpmu_rdmsr(&x->m.pmu, msr, &got);
+	enum vpmu_answer answer = vpmu_rdmsr(&x->m->pmu, msr, &got);
 
 	if (answer != model_rdmsr(&x->model, msr, &expected))
 		differ(x, "RDMSR %" PRIx32 "H: answer %d", msr, answer);
@@ -327,14 +393,14 @@ static void compare_all(struct experiment *x)
 	for (unsigned int i = 0; i < count; i++)
 		for (uint32_t n = 0; n < ranges[i].count; n++)
 			compare_read(x, ranges[i].first + n);
-	if (vpmu_status(&x->m.pmu) != x->model.status)
-		differ(x, "status %" PRIx64 "H, not %" PRIx64 "H", vpmu_status(&x->m.pmu),
+	if (vpmu_status(&x->m->pmu) != x->model.status)
+		differ(x, "status %" PRIx64 "H, not %" PRIx64 "H", vpmu_status(&x->m->pmu),
 		       x->model.status);
 }
 
 static void compare_write(struct experiment *x, uint32_t msr, uint64_t value)
 {
-	enum vpmu_answer answer = vpmu_wrmsr(&x->m.pmu, msr, value);
+	enum vpmu_answer answer = vpmu_wrmsr(&x->m->pmu, msr, value);
 
 	if (answer != model_wrmsr(&x->model, msr, value))
 		differ(x, "WRMSR %" PRIx32 "H, %" PRIx64 "H: answer %d", msr, value, answer);
@@ -389,8 +455,19 @@ static void change_svme(struct experiment *x)
 {
 	bool svme = !chance(x, 4);
 
-	vpmu_set_svme(&x->m.pmu, svme);
+	vpmu_set_svme(&x->m->pmu, svme);
 	model_set_svme(&x->model, svme);
+}
+
+/* The host sets a register, as when it restores what it has saved. */
+static void compare_host_write(struct experiment *x)
+{
+	uint32_t msr = random_msr(x);
+	uint64_t value = random_value(x, msr);
+	enum vpmu_answer answer = vpmu_host_wrmsr(&x->m->pmu, msr, value);
+
+	if (answer != model_host_wrmsr(&x->model, msr, value))
+		differ(x, "host's WRMSR %" PRIx32 "H, %" PRIx64 "H: answer %d", msr, value, answer);
 }
 
 static void compare_rdpmc(struct experiment *x)
@@ -401,7 +478,7 @@ static void compare_rdpmc(struct experiment *x)
 
 	if (chance(x, 32))
 		ecx = (uint32_t)bits(x);
-	answer = vpmu_rdpmc(&x->m.pmu, ecx, true, &got);
+	answer = vpmu_rdpmc(&x->m->pmu, ecx, true, &got);
 	if (answer != model_rdpmc(&x->model, ecx, &expected) || got != expected)
 		differ(x, "RDPMC %" PRIx32 "H: answer %d, %" PRIx64 "H, not %" PRIx64 "H", ecx,
 		       answer, got, expected);
@@ -409,7 +486,7 @@ static void compare_rdpmc(struct experiment *x)
 
 static const struct vpmu_counter *counter_at(const struct experiment *x, unsigned int i)
 {
-	return i < VPMU_FIXED ? &x->m.pmu.general[i] : &x->m.pmu.fixed[i - VPMU_FIXED];
+	return i < VPMU_FIXED ? &x->m->pmu.general[i] : &x->m->pmu.fixed[i - VPMU_FIXED];
 }
 
 /* What is left of a counter to its overflow, as the library has it stored. */
@@ -423,19 +500,19 @@ static uint64_t stored_left(const struct experiment *x, unsigned int i)
 
 static bool samples(const struct experiment *x, unsigned int i)
 {
-	return (x->m.pmu.counting >> i & 1) && model_interrupts(&x->model, i);
+	return (x->m->pmu.counting >> i & 1) && model_interrupts(&x->model, i);
 }
 
 static bool is_hinted(const struct experiment *x, unsigned int i)
 {
-	return x->m.pmu.look >> i & 1;
+	return x->m->pmu.look >> i & 1;
 }
 
 /* Has this counter overflowed into a PMI without the library having seen it? */
 static bool is_unseen(const struct experiment *x, unsigned int i)
 {
 	return samples(x, i) &&
-	       x->m.source.totals[i] - counter_at(x, i)->since >= stored_left(x, i);
+	       x->m->source.totals[i] - counter_at(x, i)->since >= stored_left(x, i);
 }
 
 /* Is there a PMI that the next service cannot but hand out? */
@@ -444,14 +521,14 @@ static bool owes_pmi(const struct experiment *x)
 	for (unsigned int i = 0; i < COUNTERS; i++)
 		if (is_hinted(x, i) && is_unseen(x, i))
 			return true;
-	return x->m.pmu.pmi;
+	return x->m->pmu.pmi;
 }
 
 /* Is there one whose alarm emulated instructions have made late? */
 static bool is_late(const struct experiment *x)
 {
 	for (unsigned int i = 0; i < COUNTERS; i++)
-		if (is_unseen(x, i) && x->m.source.alarms[i] > x->m.source.totals[i])
+		if (is_unseen(x, i) && x->m->source.alarms[i] > x->m->source.totals[i])
 			return true;
 	return false;
 }
@@ -466,18 +543,18 @@ static void check_alarms(const struct experiment *x)
 			continue;
 		left = stored_left(x, i);
 		overflow = counter_at(x, i)->since + left;
-		if (x->m.source.alarms[i] > overflow + left / 1024)
+		if (x->m->source.alarms[i] > overflow + left / 1024)
 			differ(x, "counter %u overflows at %" PRIu64 ", its alarm is at %" PRIu64,
-			       i, overflow, x->m.source.alarms[i]);
+			       i, overflow, x->m->source.alarms[i]);
 	}
 }
 
 static void check_retired(const struct experiment *x)
 {
 	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
-		if (x->m.pmu.retired[kind] != x->retired[kind])
+		if (x->m->pmu.retired[kind] != x->retired[kind])
 			differ(x, "%" PRIx64 "H count kind %u, not %" PRIx64 "H",
-			       x->m.pmu.retired[kind], kind, x->retired[kind]);
+			       x->m->pmu.retired[kind], kind, x->retired[kind]);
 }
 
 /*
@@ -487,7 +564,7 @@ static void check_retired(const struct experiment *x)
 static void compare_service(struct experiment *x)
 {
 	bool owed = owes_pmi(x);
-	unsigned int asked = vpmu_service(&x->m.pmu);
+	unsigned int asked = vpmu_service(&x->m->pmu);
 	bool pmi = asked & VPMU_PMI;
 	bool wanted = x->model.pmis_wanted > 0;
 
@@ -514,12 +591,12 @@ static void happen_once(struct experiment *x)
 
 	x->overflows += model_count(&x->model, counters);
 	for (unsigned int i = 0; i < COUNTERS; i++) {
-		const struct vpmu_event *bound = &x->m.source.events[i];
+		const struct vpmu_event *bound = &x->m->source.events[i];
 
-		if (x->m.source.bound[i] && event_of(bound, is_amd(x)) == event &&
+		if (x->m->source.bound[i] && event_of(bound, is_amd(x)) == event &&
 		    (place.user ? bound->user : bound->kernel) &&
 		    (place.guest_mode ? bound->guest_mode : bound->host_mode))
-			happen(&x->m, i, 1);
+			happen(x->m, i, 1);
 	}
 }
 
@@ -530,7 +607,57 @@ static void emulate_once(struct experiment *x)
 
 	x->emulated += x->retired[kind] != 0;
 	x->overflows += model_count(&x->model, x->retired[kind]);
-	vpmu_retired(&x->m.pmu, kind);
+	vpmu_retired(&x->m->pmu, kind);
+}
+
+/* Entries that select what the guest may want to count, with another unit mask at times. */
+static uint64_t random_entry(struct experiment *x, bool masked)
+{
+	int encoding = encoding_of(&model_events[random_event(x)], is_amd(x));
+	uint64_t entry = encoding < 0 ? 0 : select_of((unsigned int)encoding);
+
+	if (chance(x, 8))
+		entry ^= 0x100u << below(x, 8);
+	if (masked)
+		entry |= bits(x) & (UINT64_C(1) << 55 | UINT64_C(0xff) << 56);
+	return entry;
+}
+
+static void make_filter(struct experiment *x, struct filter *filter)
+{
+	uint32_t count = below(x, MOST_ENTRIES + 1);
+	bool masked = chance(x, 2), allow = chance(x, 2);
+
+	for (uint32_t i = 0; i < count; i++)
+		filter->entries[i] = random_entry(x, masked);
+	filter->theirs = (struct vpmu_filter){ .masked = masked,
+					       .fixed = (uint32_t)bits(x),
+					       .count = count,
+					       .entries = filter->entries };
+	filter->theirs.action = allow ? VPMU_FILTER_ALLOW : VPMU_FILTER_DENY;
+	filter->model = (struct model_filter){ .action = allow ? 0 : 1,
+					       .flags = masked,
+					       .fixed_bitmap = filter->theirs.fixed,
+					       .count = count,
+					       .entries = filter->entries };
+}
+
+static void set_filter(struct experiment *x, const struct filter *filter)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		if (vpmu_set_filter(&x->machines[i].pmu, filter ? &filter->theirs : NULL) !=
+		    VPMU_OK)
+			differ(x, "a filter is refused");
+	x->model.filter = filter ? &filter->model : NULL;
+}
+
+/* Mostly there is none. The filter in force is used until the service that heeds the new one. */
+static void change_filter(struct experiment *x)
+{
+	compare_service(x);
+	x->filter = !x->filter;
+	make_filter(x, &x->filters[x->filter]);
+	set_filter(x, chance(x, 2) ? &x->filters[x->filter] : NULL);
 }
 
 static void run_guest(struct experiment *x)
@@ -544,13 +671,14 @@ static void run_guest(struct experiment *x)
 			continue;
 		}
 		/* An exit. */
+		maybe_move(x);
 		if (x->alarms == EAGER)
-			ring(&x->m);
+			ring(x->m);
 		emulate_once(x);
 		compare_service(x);
 	}
 	if (x->alarms == EAGER || chance(x, 4))
-		ring(&x->m);
+		ring(x->m);
 }
 
 /* An alarm that goes off early, a hint without one, and news of a total that are old. */
@@ -559,10 +687,10 @@ static void disturb(struct experiment *x)
 	unsigned int i = below(x, COUNTERS);
 
 	if (chance(x, 2))
-		go_off(&x->m, i);
+		go_off(x->m, i);
 	if (chance(x, 2))
-		x->m.source.known[i] -= below(x, 50) % (x->m.source.known[i] + 1);
-	vpmu_look(&x->m.pmu, below(x, 70));
+		x->m->source.known[i] -= below(x, 50) % (x->m->source.known[i] + 1);
+	vpmu_look(&x->m->pmu, below(x, 70));
 }
 
 static void take_step(struct experiment *x)
@@ -570,12 +698,17 @@ static void take_step(struct experiment *x)
 	unsigned int what = below(x, 1000);
 
 	x->step++;
+	maybe_move(x);
 	if (what < 480)
 		write_at_random(x);
 	else if (what < 495)
 		start_sampling(x);
 	else if (what < 500)
 		change_svme(x);
+	else if (what < 503)
+		change_filter(x);
+	else if (what < 510)
+		compare_host_write(x);
 	else if (what < 600)
 		compare_read(x, random_msr(x));
 	else if (what < 650)
@@ -589,12 +722,13 @@ static void take_step(struct experiment *x)
 	else if (what < 980)
 		compare_all(x);
 	else if (what < 998)
-		vpmu_release_idle(&x->m.pmu);
+		vpmu_release_idle(&x->m->pmu);
 	else {
-		vpmu_reset(&x->m.pmu);
+		vpmu_reset(&x->m->pmu);
 		model_reset(&x->model);
 		note_retired(x);
 	}
+	maybe_move(x);
 	/* The guest never runs unserviced, but a host may join several accesses. */
 	if (!chance(x, 8))
 		compare_service(x);
@@ -603,6 +737,7 @@ static void take_step(struct experiment *x)
 struct guest {
 	enum kind kind;
 	enum alarms alarms;
+	bool moves;
 };
 
 static void run_experiment(void **state)
@@ -611,8 +746,9 @@ static void run_experiment(void **state)
 	static struct experiment x;
 
 	x.alarms = guest->alarms;
+	x.moves = guest->moves;
 	x.random = random_from(seed * 16 + guest->kind);
-	x.step = x.overflows = x.pmis = x.emulated = 0;
+	x.step = x.overflows = x.pmis = x.emulated = x.moved = 0;
 	while (x.step < steps) {
 		start_experiment(&x, guest->kind);
 		do
@@ -623,17 +759,23 @@ static void run_experiment(void **state)
 	printf("# %" PRIu64 " steps, %" PRIu64 " overflows, %" PRIu64 " PMIs, %" PRIu64
 	       " emulated instructions counted\n",
 	       x.step, x.overflows, x.pmis, x.emulated);
+	if (x.moves)
+		printf("# saved and loaded %" PRIu64 " times\n", x.moved);
+	/* All together they are a million states. */
+	if (x.moves && steps >= DEFAULT_STEPS)
+		assert_true(x.moved * KINDS > 1000000);
 	if (steps >= DEFAULT_STEPS)
 		assert_true(x.overflows > 500 && x.pmis > 200 && x.emulated > 500);
 }
 
-static struct guest eager[KINDS], lazy[KINDS];
+static struct guest eager[KINDS], lazy[KINDS], moving[KINDS];
 
 static void make_guests(void)
 {
 	for (unsigned int kind = 0; kind < KINDS; kind++) {
-		eager[kind] = (struct guest){ (enum kind)kind, EAGER };
-		lazy[kind] = (struct guest){ (enum kind)kind, LAZY };
+		eager[kind] = (struct guest){ (enum kind)kind, EAGER, false };
+		lazy[kind] = (struct guest){ (enum kind)kind, LAZY, false };
+		moving[kind] = (struct guest){ (enum kind)kind, EAGER, true };
 	}
 }
 
@@ -686,6 +828,30 @@ static const struct CMUnitTest tests[] = {
 	{ .name = "so it does in AMD's PerfMonV2 with late alarms",
 	  .test_func = run_experiment,
 	  .initial_state = &lazy[AMD_V2] },
+	{ .name = "so it does in version 1, saved and loaded at any moment",
+	  .test_func = run_experiment,
+	  .initial_state = &moving[INTEL_1] },
+	{ .name = "so it does in version 2, saved and loaded at any moment",
+	  .test_func = run_experiment,
+	  .initial_state = &moving[INTEL_2] },
+	{ .name = "so it does in version 3, saved and loaded at any moment",
+	  .test_func = run_experiment,
+	  .initial_state = &moving[INTEL_3] },
+	{ .name = "so it does in version 4, saved and loaded at any moment",
+	  .test_func = run_experiment,
+	  .initial_state = &moving[INTEL_4] },
+	{ .name = "so it does in version 5, saved and loaded at any moment",
+	  .test_func = run_experiment,
+	  .initial_state = &moving[INTEL_5] },
+	{ .name = "so it does in AMD's K7, saved and loaded at any moment",
+	  .test_func = run_experiment,
+	  .initial_state = &moving[AMD_K7] },
+	{ .name = "so it does in AMD's core extension, saved and loaded at any moment",
+	  .test_func = run_experiment,
+	  .initial_state = &moving[AMD_CORE] },
+	{ .name = "so it does in AMD's PerfMonV2, saved and loaded at any moment",
+	  .test_func = run_experiment,
+	  .initial_state = &moving[AMD_V2] },
 };
 
 int main(void)
