@@ -82,6 +82,46 @@ def libraries(prefix):
           undefined(shared) <= {"memcpy", "memmove", "memset", "memcmp"}, undefined(shared))
 
 
+# A program of both libraries: a counter that is asked for, whatever becomes of it.
+PROGRAM = """
+#include <vpmu/msr.h>
+#include <vpmu/perf_event.h>
+
+int main(void)
+{
+	static struct vpmu pmu;
+	static struct vpmu_perf_event_options options;
+	struct vpmu_config config = vpmu_config_intel(4, 1u << VPMU_EVENT_INSTRUCTIONS);
+	struct vpmu_perf_event *source = vpmu_perf_event_new(&pmu, &options);
+	int right = source && vpmu_init(&pmu, &config, &vpmu_perf_event_ops, source) == VPMU_OK &&
+		    vpmu_wrmsr(&pmu, VPMU_MSR_PERFEVTSEL0, 0x4300c0) == VPMU_DONE &&
+		    vpmu_service(&pmu) == 0 && vpmu_perf_event_state(source, 0).lost == 0;
+
+	vpmu_reset(&pmu);
+	vpmu_perf_event_free(source);
+	return !right;
+}
+"""
+
+
+def programs(work, prefix):
+    environment = dict(os.environ, PKG_CONFIG_PATH=os.path.dirname(found(prefix, "vpmu.pc")),
+                       PKG_CONFIG_SYSROOT_DIR=work,
+                       LD_LIBRARY_PATH=os.path.dirname(found(prefix, "libvpmu.so")))
+    with open(work + "/program.c", "w", encoding="utf-8") as file:
+        file.write(PROGRAM)
+    for how, compiler, static in (("C", "cc -std=c11 -xc", ""), ("C++", "c++ -std=c++11 -xc++", ""),
+                                  ("C, statically", "cc -std=c11 -xc", "-static")):
+        sentence = f"a program with perf events is built against what is installed, in {how}"
+        if not shutil.which(compiler.split()[0]):
+            skip(sentence, f"there is no {compiler.split()[0]}")
+            continue
+        done = run("sh", "-c", f"{compiler} program.c -xnone -o program {static} "
+                   f"$(pkg-config --cflags --libs {static and '--static'} vpmu-perf-event)"
+                   " && ./program", cwd=work, env=environment)
+        check(sentence, done.returncode == 0, done)
+
+
 def packages(prefix):
     folder = os.path.dirname(found(prefix, "vpmu.pc"))
     environment = dict(os.environ, PKG_CONFIG_PATH=folder)
@@ -150,6 +190,7 @@ def main():
         headers(prefix)
         libraries(prefix)
         packages(prefix)
+        programs(work, prefix)
         command(prefix)
         manual(prefix)
     finally:
