@@ -160,6 +160,14 @@ def which_arguments(work):
         refused(f"-cpu {model} is refused", ["run", "--", qemu, "-cpu", model],
                 "not", "Intel", "Skylake-Server")
     refused("no -cpu is refused", ["run", "--", qemu], "without -cpu", "Skylake-Server")
+    for model in ("Skylake-Server", "Nehalem-v2", "Dhyana", "EPYC,vendor=GenuineIntel"):
+        refused(f"-cpu {model} is refused for an AMD PMU",
+                ["run", "--pmu", "amd-v2", "--", qemu, "-cpu", model], "not", "AMD", "EPYC")
+    for words in ([], ["-cpu", "EPYC-Milan-v2"], ["-cpu", "Opteron_G5"], ["-cpu", "max"],
+                  ["-cpu", "Skylake-Server,vendor=AuthenticAMD"]):
+        done = vpmu("run", "--pmu", "amd-core", "--", qemu, *words)
+        check(f"{' '.join(words) or 'no -cpu'} is taken for an AMD PMU",
+              done.returncode == 0 and not done.stderr, done)
     refused("the text after -append is no -cpu", ["run", "--", qemu, "-append", "-cpu"],
             "without -cpu")
     for model in ("486", "pentium", "pentium2-v1", "pentium3", "qemu32", "kvm32",
@@ -293,9 +301,11 @@ def signals(work):
 def real_qemu():
     done = vpmu("run", "--", REAL, *CPU, "-machine", "none", "-display", "none", "-fly")
     check("what QEMU refuses, QEMU says", done.returncode == 1 and "-fly" in done.stderr, done)
-    for pmu, cpi in (("off", "1"), ("intel-v2", "0.001"), ("intel-v3", "1.25"),
-                     ("intel-v4", "1000"), ("intel-v5", "1")):
-        done = subprocess.run([VPMU, "run", "--pmu", pmu, "--cpi", cpi, "--", REAL, *CPU,
+    for pmu, cpi in (("off", "1"), ("intel-v1", "1"), ("intel-v2", "0.001"), ("intel-v3", "1.25"),
+                     ("intel-v4", "1000"), ("intel-v5", "1"), ("amd-k7", "1"), ("amd-core", "2"),
+                     ("amd-v2", "1")):
+        cpu = ["-cpu", "EPYC"] if pmu.startswith("amd") else CPU
+        done = subprocess.run([VPMU, "run", "--pmu", pmu, "--cpi", cpi, "--", REAL, *cpu,
                                "-display", "none", "-S", "-monitor", "stdio", "-serial", "none"],
                               input="quit\n",
                               capture_output=True, text=True, timeout=60)

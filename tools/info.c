@@ -27,8 +27,8 @@ const char info_usage[] =
 	"Says what this machine has, which QEMU was found and whether it serves, and what a\n"
 	"PMU counts, event by event; and why not where not.\n"
 	"\n"
-	"  --pmu PMU      off, intel-v2, intel-v3, intel-v4 or intel-v5: the PMU to describe\n"
-	"                 (default: " ARGUMENTS_PMU ")\n"
+	"  --pmu PMU      " ARGUMENTS_PMUS_1 ",\n"
+	"                 " ARGUMENTS_PMUS_2 ": the PMU to describe (default: " ARGUMENTS_PMU ")\n"
 	"  --cpi N        cycles per instruction, 0.001 to 1000 (default: 1)\n"
 	"  --models WHICH on or off: with models of a branch predictor and caches (default:\n"
 	"                 off)\n"
@@ -167,7 +167,7 @@ static void print_qemu(struct sheet *sheet, const char *named)
 
 static bool is_advertised(const struct vpmu_config *config, enum vpmu_event_id id)
 {
-	return id != VPMU_EVENT_RAW && (config->events >> id & 1);
+	return config->vendor == VPMU_INTEL && id != VPMU_EVENT_RAW && (config->events >> id & 1);
 }
 
 /* A fixed counter counts the same as the general event of its number. */
@@ -200,7 +200,7 @@ static void print_event(struct sheet *sheet, const struct vpmu_config *config,
 			const struct event_row *event, const struct pmu_options *options)
 {
 	const char *how = how_counted(config, event, options);
-	struct event_encoding selects = event_encoding(event);
+	struct event_encoding selects = event_encoding(config->vendor, event);
 	const char *encoding = text("%02x/%02x", selects.select, selects.umask);
 
 	if (!sheet->as_json) {
@@ -220,12 +220,14 @@ static void print_event(struct sheet *sheet, const struct vpmu_config *config,
 static void print_events(struct sheet *sheet, const struct vpmu_config *config,
 			 const struct pmu_options *options)
 {
+	const struct event_table table = event_table(config->vendor);
+
 	if (sheet->as_json)
 		json_array(&sheet->json, "events");
 	else
 		puts("\nEvents of this PMU under TCG (event select/unit mask)");
-	for (size_t i = 0; i < event_rows_count; i++)
-		print_event(sheet, config, &event_rows[i], options);
+	for (size_t i = 0; i < table.count; i++)
+		print_event(sheet, config, &table.rows[i], options);
 	if (sheet->as_json)
 		json_end_array(&sheet->json);
 	else
@@ -257,22 +259,22 @@ static void print_models(struct sheet *sheet, const struct pmu_options *options)
 
 static void print_pmu(struct sheet *sheet, const struct pmu_options *options)
 {
-	unsigned int version = pmu_version(options->pmu);
-	struct vpmu_config config = vpmu_config_intel(version, events_with_id(pmu_models(options)));
+	struct vpmu_config config = pmu_config(options);
 
 	begin(sheet, "pmu", text("\nPMU %s", options->pmu));
 	if (sheet->as_json) {
 		json_string(&sheet->json, "name", options->pmu);
 		json_string(&sheet->json, "cycles_per_instruction", options->cpi);
 	}
-	if (!version) {
+	if (!config.version) {
 		if (!sheet->as_json)
 			row(sheet, "", "counters", "none: the guest sees no PMU", "");
 		end(sheet);
 		return;
 	}
 	counters_row(sheet, "general", config.general, config.general_width);
-	counters_row(sheet, "fixed", config.fixed, config.fixed_width);
+	if (config.fixed)
+		counters_row(sheet, "fixed", config.fixed, config.fixed_width);
 	row(sheet, "overflow", "overflow",
 	    "interrupt (PMI) through the local APIC's LVTPC, as NMI or vector", "");
 	end(sheet);

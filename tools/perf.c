@@ -30,7 +30,8 @@ const char perf_usage[] =
 	"what it writes is lost, but for perf record's output and what --bring-out names.\n"
 	"Exits as perf does, which is as COMMAND does; with 128 + N if signal N ends it.\n"
 	"\n"
-	"  --pmu off|intel-v2|intel-v3|intel-v4|intel-v5   (default " ARGUMENTS_PMU ")\n"
+	"  --pmu PMU          " ARGUMENTS_PMUS_1 ",\n"
+	"                     " ARGUMENTS_PMUS_2 " (default " ARGUMENTS_PMU ")\n"
 	"  --cpi N            cycles per instruction (default 1)\n"
 	"  --models on|off    models of a branch predictor and caches (default off)\n"
 	"  --cache CACHES     the model's caches, such as l1d=48k:12:64+llc=2m:16:64\n"
@@ -326,6 +327,6 @@ int command_perf(int argc, char **argv)
 	report = open_report(&options);
 	job_write(&options, argv + at, kernel_release(options.kernel), scratch.initramfs);
 	status = run(&options, asked, &before);
-	pmu_print_uncounted(report, pmu_models(&options.pmu));
+	pmu_print_uncounted(report, &options.pmu);
 	return status;
 }

@@ -54,7 +54,7 @@ static const char kernel_parameters[] =
  * under -icount QEMU enters a REP again for each iteration.
  */
 static const char deterministic_parameters[] = "norandmaps nokaslr vdso=0";
-static const char deterministic_cpu[] = "Skylake-Server,-rdrand,-rdseed,-erms,-fsrm";
+static const char deterministic_features[] = ",-rdrand,-rdseed,-erms,-fsrm";
 static const char *const deterministic_words[] = {
 	"-icount", "shift=0,sleep=off", "-rtc", "base=2037-01-01T00:00:00,clock=vm", "-seed", "1",
 };
@@ -267,7 +267,10 @@ static void build_words(struct args *words, const struct perf_options *options,
 	find_words(words, options);
 	add_pair(words, "-machine", "q35");
 	add_pair(words, "-accel", options->tcg ? text("tcg,%s", options->tcg) : "tcg");
-	add_pair(words, "-cpu", options->deterministic ? deterministic_cpu : "Skylake-Server");
+	add_pair(words, "-cpu",
+		 text("%s%s",
+		      pmu_config(&options->pmu).vendor == VPMU_AMD ? "EPYC" : "Skylake-Server",
+		      options->deterministic ? deterministic_features : ""));
 	for (size_t i = 0;
 	     options->deterministic && i < sizeof(deterministic_words) / sizeof(char *); i++)
 		args_add(words, deterministic_words[i]);

@@ -15,13 +15,14 @@
 #include <string.h>
 #include <unistd.h>
 
-unsigned int pmu_version(const char *pmu)
+struct vpmu_config pmu_config(const struct pmu_options *options)
 {
-	unsigned int version;
+	struct vpmu_config config;
 
-	if (!arguments_pmu(pmu, &version))
-		fail("there is no PMU `%s': there are " ARGUMENTS_PMUS, pmu);
-	return version;
+	if (!arguments_pmu(options->pmu, &config))
+		fail("there is no PMU `%s': there are " ARGUMENTS_PMUS, options->pmu);
+	return arguments_pmu_counting(options->pmu,
+				      events_with_id(config.vendor, pmu_models(options)));
 }
 
 bool pmu_models(const struct pmu_options *options)
@@ -62,7 +63,7 @@ bool pmu_option(struct pmu_options *options, char **argv, int *i)
 	if (!value)
 		return false;
 	*known[which].to = value;
-	pmu_version(options->pmu);
+	pmu_config(options);
 	if (!arguments_cpi(options->cpi, &cpi))
 		fail("--cpi is a number from 0.001 to 1000 with at most three decimals, not `%s'",
 		     options->cpi);
@@ -129,9 +130,10 @@ static const char *why_not(const struct encoding *encoding, const struct event_r
 	return "not with this value of OFFCORE_RSP";
 }
 
-static void print_encoding(const struct encoding *encoding, bool models)
+static void print_encoding(const struct encoding *encoding, enum vpmu_vendor_id vendor, bool models)
 {
-	const struct event_row *row = event_find_encoding(encoding->select, encoding->umask);
+	const struct event_row *row =
+		event_find_encoding(vendor, encoding->select, encoding->umask);
 
 	fprintf(stderr, "vpmu: not counted: event %02x/%02x", encoding->select, encoding->umask);
 	if (encoding->cmask)
@@ -143,8 +145,9 @@ static void print_encoding(const struct encoding *encoding, bool models)
 	fprintf(stderr, ": %s\n", why_not(encoding, row, models));
 }
 
-unsigned int pmu_print_uncounted(int fd, bool models)
+unsigned int pmu_print_uncounted(int fd, const struct pmu_options *options)
 {
+	enum vpmu_vendor_id vendor = pmu_config(options).vendor;
 	int own = dup(fd);
 	FILE *file = own < 0 ? NULL : fdopen(own, "r");
 	struct encoding e;
@@ -157,7 +160,7 @@ unsigned int pmu_print_uncounted(int fd, bool models)
 		if (sscanf(line, "uncounted %x %x cmask=%u inv=%u edge=%u", &e.select, &e.umask,
 			   &e.cmask, &e.invert, &e.edge) != 5)
 			continue;
-		print_encoding(&e, models);
+		print_encoding(&e, vendor, pmu_models(options));
 		count++;
 	}
 	fclose(file);

@@ -10,7 +10,7 @@
 #include "util.h"
 
 struct pmu_options {
-	const char *pmu;    /* "off", "intel-v2" to "intel-v5" */
+	const char *pmu;    /* one of ARGUMENTS_PMUS */
 	const char *cpi;    /* cycles per instruction; a decimal fraction, checked */
 	const char *report; /* the plugin's report; NULL: none */
 	const char *trace;  /* where the guest's accesses are recorded; NULL: nowhere */
@@ -39,13 +39,13 @@ void pmu_check_files(const struct pmu_options *options);
 
 bool pmu_models(const struct pmu_options *options);
 
-/* The Intel architectural version of a PMU name, 0 for "off". */
-unsigned int pmu_version(const char *pmu);
+/* The guest's PMU, with the events that are counted; version 0: off. */
+struct vpmu_config pmu_config(const struct pmu_options *options);
 
 /*
  * One line on stderr for each encoding that the report at fd calls uncounted,
  * from where fd stands on, with the event's name if it is known. Returns how many there were.
  */
-unsigned int pmu_print_uncounted(int fd, bool models);
+unsigned int pmu_print_uncounted(int fd, const struct pmu_options *options);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "process/args.h"
 #include "util.h"
+#include <vpmu/vpmu.h>
 
 /* Everything is found from where the vpmu command itself is: the build directory. */
 struct paths {
@@ -44,8 +45,9 @@ const char *qemu_find(const char *named, struct qemu *qemu);
  * How the arguments after QEMU's name are meant, as far as the PMU is
  * concerned. Returns NULL, or in one line why it cannot be served with them.
  * *off is set if the arguments switch the guest's PMU off (-cpu ...,pmu=off).
- * wanted: a PMU is wanted; if not, any guest CPU is.
+ * pmu: the guest's, which its CPU has to be of; any guest CPU can have none.
  */
-const char *qemu_check_arguments(const char *path, char *const *arguments, bool wanted, bool *off);
+const char *qemu_check_arguments(const char *path, char *const *arguments,
+				 const struct vpmu_config *pmu, bool *off);
 
 #endif

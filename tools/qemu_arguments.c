@@ -10,7 +10,9 @@
 #include <string.h>
 #include <strings.h>
 
-#define WORKS "-cpu Skylake-Server works, and so does every Intel model from coreduo and Nehalem on"
+#define WORKS_INTEL                                                                                \
+	"-cpu Skylake-Server works, and so does every Intel model from coreduo and Nehalem on"
+#define WORKS_AMD "-cpu EPYC works, and so does every AMD model"
 
 /*
  * The models that are not Intel's, or end before CPUID leaf 0AH, as QEMU 11.1
@@ -116,28 +118,41 @@ static struct cpu parse_cpu(const char *word)
 	return cpu;
 }
 
-static const char *check_cpu(const struct cpu *cpu)
+/* The PMU of one vendor is none that the other's CPU can have. other: whose the CPU is. */
+static const char *wrong_vendor(const struct cpu *cpu, bool amd, const char *other)
+{
+	const char *wanted = amd ? "AMD" : "Intel";
+	const char *works = amd ? WORKS_AMD : WORKS_INTEL " (AMD's: --pmu amd-v2)";
+
+	if (cpu->vendor)
+		return text("the guest's CPU has vendor=%.*s, which is not %s; %s",
+			    (int)cpu->vendor_length, cpu->vendor, wanted, works);
+	if (!cpu->model)
+		return text("without -cpu QEMU's guest has an AMD CPU, not an Intel one; %s",
+			    works);
+	return text("-cpu %.*s is not an %s CPU (%s); %s", (int)cpu->model_length, cpu->model,
+		    wanted, other, works);
+}
+
+static const char *check_cpu(const struct cpu *cpu, enum vpmu_vendor_id pmu)
 {
 	const char *name = cpu->model ? cpu->model : "qemu64";
 	size_t length = cpu->model ? cpu->model_length : strlen(name);
 	const struct model *model = find_model(name, length);
-	bool intel = model ? !model->vendor : true;
+	const char *vendor = model && model->vendor ? model->vendor : "Intel";
 	unsigned long level = cpu->level ? cpu->level : model ? model->level : LEAF_PMU;
 
-	if (cpu->vendor) {
-		intel = is(cpu->vendor, cpu->vendor_length, "GenuineIntel");
-		if (!intel)
-			return text("the guest's CPU has vendor=%.*s, which is not Intel; " WORKS,
-				    (int)cpu->vendor_length, cpu->vendor);
-	}
-	if (!intel && !cpu->model)
-		return "without -cpu QEMU's guest has an AMD CPU, not an Intel one; " WORKS;
-	if (!intel)
-		return text("-cpu %.*s is not an Intel CPU (%s); " WORKS, (int)length, name,
-			    model->vendor);
-	if (level < LEAF_PMU)
+	if (cpu->vendor && is(cpu->vendor, cpu->vendor_length, "GenuineIntel"))
+		vendor = "Intel";
+	else if (cpu->vendor && is(cpu->vendor, cpu->vendor_length, "AuthenticAMD"))
+		vendor = "AMD";
+	else if (cpu->vendor)
+		vendor = "";
+	if (strcmp(vendor, pmu == VPMU_AMD ? "AMD" : "Intel") != 0)
+		return wrong_vendor(cpu, pmu == VPMU_AMD, vendor);
+	if (pmu == VPMU_INTEL && level < LEAF_PMU)
 		return text("-cpu %.*s is too old to have a PMU (its CPUID ends at leaf %lu, "
-			    "before 0AH); " WORKS,
+			    "before 0AH); " WORKS_INTEL,
 			    (int)length, name, level);
 	return NULL;
 }
@@ -238,7 +253,8 @@ static bool takes_any_text(const char *name)
 	return false;
 }
 
-const char *qemu_check_arguments(const char *path, char *const *arguments, bool wanted, bool *off)
+const char *qemu_check_arguments(const char *path, char *const *arguments,
+				 const struct vpmu_config *pmu, bool *off)
 {
 	struct reading reading = { 0 };
 
@@ -259,5 +275,5 @@ const char *qemu_check_arguments(const char *path, char *const *arguments, bool 
 	if (reading.accelerator)
 		return text("-accel %s is not served yet: there is a PMU only with -accel tcg",
 			    reading.accelerator);
-	return wanted && !*off ? check_cpu(&reading.cpu) : NULL;
+	return pmu->version && !*off ? check_cpu(&reading.cpu, pmu->vendor) : NULL;
 }

@@ -25,8 +25,8 @@ const char run_usage[] =
 	"and have plugins. The guest's CPU must be an Intel model (-cpu Skylake-Server).\n"
 	"pmu=off in QEMU's -cpu argument switches the PMU off.\n"
 	"\n"
-	"  --pmu PMU      off, intel-v2, intel-v3, intel-v4 or intel-v5: the guest's PMU, by\n"
-	"                 its architectural version (default: " ARGUMENTS_PMU ")\n"
+	"  --pmu PMU      " ARGUMENTS_PMUS_1 ",\n"
+	"                 " ARGUMENTS_PMUS_2 ": the guest's PMU (default: " ARGUMENTS_PMU ")\n"
 	"  --cpi N        cycles per instruction, 0.001 to 1000 (default: 1)\n"
 	"  --models WHICH on or off: count branch and cache misses of models (default: off)\n"
 	"  --cache CACHES the model's caches, each NAME=SIZE:WAYS:LINE, of l1i, l1d, l2 and\n"
@@ -116,6 +116,7 @@ int command_run(int argc, char **argv)
 {
 	struct pmu_options options = PMU_OPTIONS_DEFAULT;
 	struct args words = { 0 };
+	struct vpmu_config config;
 	struct qemu qemu;
 	const char *error;
 	bool off;
@@ -128,10 +129,10 @@ int command_run(int argc, char **argv)
 	if (!argv[at])
 		fail("run: which QEMU? For example: vpmu run -- qemu-system-x86_64 "
 		     "-cpu Skylake-Server ...");
+	config = pmu_config(&options);
 	error = qemu_find(argv[at], &qemu);
 	if (!error)
-		error = qemu_check_arguments(qemu.path, argv + at + 1, pmu_version(options.pmu) > 0,
-					     &off);
+		error = qemu_check_arguments(qemu.path, argv + at + 1, &config, &off);
 	if (error)
 		fail("%s", error);
 	if (off)
@@ -144,6 +145,6 @@ int command_run(int argc, char **argv)
 	args_add_all(&words, argv + at + 1);
 	status = start_and_wait(words.v);
 	if (report >= 0)
-		pmu_print_uncounted(report, pmu_models(&options));
+		pmu_print_uncounted(report, &options);
 	return status;
 }

@@ -8,17 +8,44 @@
 #define CPI_MAX      1000
 #define DECIMALS_MAX 3
 
-bool arguments_pmu(const char *name, unsigned int *version)
-{
-	static const char *const names[] = { "off",      NULL,       "intel-v2",
-					     "intel-v3", "intel-v4", "intel-v5" };
+static const struct pmu {
+	const char *name;
+	enum vpmu_vendor_id vendor;
+	uint8_t version;
+	uint8_t counters; /* AMD's */
+} pmus[] = {
+	{ "off", VPMU_INTEL, 0, 0 },      { "intel-v1", VPMU_INTEL, 1, 0 },
+	{ "intel-v2", VPMU_INTEL, 2, 0 }, { "intel-v3", VPMU_INTEL, 3, 0 },
+	{ "intel-v4", VPMU_INTEL, 4, 0 }, { "intel-v5", VPMU_INTEL, 5, 0 },
+	{ "amd-k7", VPMU_AMD, 1, 4 },     { "amd-core", VPMU_AMD, 1, 6 },
+	{ "amd-v2", VPMU_AMD, 2, 6 },
+};
 
-	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (names[i] && !strcmp(names[i], name)) {
-			*version = i;
-			return true;
-		}
-	return false;
+static const struct pmu *find_pmu(const char *name)
+{
+	for (size_t i = 0; i < sizeof(pmus) / sizeof(pmus[0]); i++)
+		if (!strcmp(pmus[i].name, name))
+			return &pmus[i];
+	return NULL;
+}
+
+struct vpmu_config arguments_pmu_counting(const char *name, uint32_t events)
+{
+	const struct pmu *pmu = find_pmu(name);
+
+	if (!pmu->version)
+		return (struct vpmu_config){ .vendor = pmu->vendor };
+	if (pmu->vendor == VPMU_AMD)
+		return vpmu_config_amd(pmu->version, pmu->counters, events);
+	return vpmu_config_intel(pmu->version, events);
+}
+
+bool arguments_pmu(const char *name, struct vpmu_config *config)
+{
+	if (!find_pmu(name))
+		return false;
+	*config = arguments_pmu_counting(name, 0);
+	return true;
 }
 
 static bool is_digit(char c)

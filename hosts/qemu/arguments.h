@@ -8,13 +8,22 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <vpmu/vpmu.h>
 
-/* The names, for messages, and the default. */
-#define ARGUMENTS_PMUS "off, intel-v2, intel-v3, intel-v4, intel-v5"
-#define ARGUMENTS_PMU  "intel-v4"
+/* The names, as two lines of a usage and in one, and the default. */
+#define ARGUMENTS_PMUS_1 "off, intel-v1, intel-v2, intel-v3, intel-v4, intel-v5"
+#define ARGUMENTS_PMUS_2 "amd-k7, amd-core, amd-v2"
+#define ARGUMENTS_PMUS   ARGUMENTS_PMUS_1 ", " ARGUMENTS_PMUS_2
+#define ARGUMENTS_PMU    "intel-v4"
 
-/* The Intel architectural version of a PMU's name; 0: "off". False: not a PMU's name. */
-bool arguments_pmu(const char *name, unsigned int *version);
+/*
+ * The usual configuration of the PMU of this name, version 0 for "off", without any
+ * events. False: not a PMU's name.
+ */
+bool arguments_pmu(const char *name, struct vpmu_config *config);
+
+/* The same, of a name that is one. events: struct vpmu_config's. */
+struct vpmu_config arguments_pmu_counting(const char *name, uint32_t events);
 
 /* Cycles per instruction, as a fraction. */
 struct cpi {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The table of events under TCG. The library knows the encodings of those that have
- * an id; those of the others are from Intel's event list of Skylake server.
+ * The tables of events under TCG. The library knows the encodings of those that have
+ * an id; those of the others are from Intel's event list of Skylake server, and AMD's PPR.
  *
  * There is no micro-architecture under TCG. A cycle is one instruction (or
  * cpi= of them); what only a real pipeline has is not counted, and says so.
@@ -12,10 +12,11 @@
 #define NO_PIPELINE "no pipeline is modelled"
 #define NO_OUTCOME  "branch outcomes are not observed"
 #define NO_SOURCE   "where an instruction's data came from is not followed"
+#define NO_CACHES   "the caches of this processor are not modelled"
 #define NO_TLB      "no TLB is modelled: the size of the guest's pages cannot be seen"
 
 /* TSC cycles have no encoding: 00H/03H is how perf names the fixed counter. */
-const struct event_row event_rows[] = {
+static const struct event_row intel[] = {
 	{ VPMU_EVENT_CYCLES, 0, 0, CLASS_INSTRUCTION, true, "cycles", NULL },
 	{ VPMU_EVENT_INSTRUCTIONS, 0, 0, CLASS_INSTRUCTION, false, "instructions", NULL },
 	{ VPMU_EVENT_REF_CYCLES, 0, 0, CLASS_INSTRUCTION, true, "bus-cycles", NULL },
@@ -59,7 +60,32 @@ const struct event_row event_rows[] = {
 	{ VPMU_EVENT_RAW, 0x0d, 0x01, CLASS_NONE, false, "int_misc.recovery_cycles", NO_PIPELINE },
 };
 
-const size_t event_rows_count = sizeof(event_rows) / sizeof(event_rows[0]);
+/* Family 17H and later: AMD's PPR, "Performance Monitor Counters". No umask but where said. */
+static const struct event_row amd[] = {
+	{ VPMU_EVENT_CYCLES, 0, 0, CLASS_INSTRUCTION, true, "ls_not_halted_cyc", NULL },
+	{ VPMU_EVENT_INSTRUCTIONS, 0, 0, CLASS_INSTRUCTION, false, "ex_ret_instr", NULL },
+	{ VPMU_EVENT_BRANCHES, 0, 0, CLASS_BRANCH, false, "ex_ret_brn", NULL },
+	{ VPMU_EVENT_BRANCH_MISSES, 0, 0, CLASS_BRANCH_MISS, false, "ex_ret_brn_misp", NULL },
+	{ VPMU_EVENT_RAW, 0xc4, 0x00, CLASS_NONE, false, "ex_ret_brn_tkn", NO_OUTCOME },
+	{ VPMU_EVENT_RAW, 0xc6, 0x00, CLASS_FAR_BRANCH, false, "ex_ret_brn_far", NULL },
+	{ VPMU_EVENT_RAW, 0xc8, 0x00, CLASS_RETURN, false, "ex_ret_near_ret", NULL },
+	{ VPMU_EVENT_RAW, 0xd1, 0x00, CLASS_CONDITIONAL, false, "ex_ret_cond", NULL },
+	{ VPMU_EVENT_RAW, 0x2c, 0x00, CLASS_INTERRUPT, false, "ls_int_taken", NULL },
+	{ VPMU_EVENT_RAW, 0xc1, 0x00, CLASS_NONE, false, "ex_ret_ops", NO_PIPELINE },
+	{ VPMU_EVENT_RAW, 0x29, 0x01, CLASS_NONE, false, "ls_dispatch.ld_dispatch", NO_PIPELINE },
+	{ VPMU_EVENT_RAW, 0x29, 0x02, CLASS_NONE, false, "ls_dispatch.store_dispatch",
+	  NO_PIPELINE },
+	{ VPMU_EVENT_RAW, 0x60, 0xff, CLASS_NONE, false, "l2_request_g1.all", NO_CACHES },
+	{ VPMU_EVENT_RAW, 0x64, 0x09, CLASS_NONE, false, "l2_cache_req_stat.ic_dc_miss_in_l2",
+	  NO_CACHES },
+};
+
+struct event_table event_table(enum vpmu_vendor_id vendor)
+{
+	if (vendor == VPMU_AMD)
+		return (struct event_table){ amd, sizeof(amd) / sizeof(amd[0]) };
+	return (struct event_table){ intel, sizeof(intel) / sizeof(intel[0]) };
+}
 
 const char *event_why_not(const struct event_row *row, bool models)
 {
@@ -68,29 +94,32 @@ const char *event_why_not(const struct event_row *row, bool models)
 	return row->why;
 }
 
-uint32_t events_with_id(bool models)
+uint32_t events_with_id(enum vpmu_vendor_id vendor, bool models)
 {
+	const struct event_table table = event_table(vendor);
 	uint32_t events = 0;
 
-	for (size_t i = 0; i < event_rows_count; i++)
-		if (event_rows[i].id != VPMU_EVENT_RAW && !event_why_not(&event_rows[i], models))
-			events |= UINT32_C(1) << event_rows[i].id;
+	for (size_t i = 0; i < table.count; i++)
+		if (table.rows[i].id != VPMU_EVENT_RAW && !event_why_not(&table.rows[i], models))
+			events |= UINT32_C(1) << table.rows[i].id;
 	return events;
 }
 
-struct event_encoding event_encoding(const struct event_row *row)
+struct event_encoding event_encoding(enum vpmu_vendor_id vendor, const struct event_row *row)
 {
 	struct event_encoding encoding = { .select = row->select, .umask = row->umask };
 
 	if (row->id != VPMU_EVENT_RAW)
-		vpmu_event_encoding(VPMU_INTEL, row->id, &encoding.select, &encoding.umask);
+		vpmu_event_encoding(vendor, row->id, &encoding.select, &encoding.umask);
 	return encoding;
 }
 
-const struct event_row *event_find(const struct vpmu_event *event)
+const struct event_row *event_find(enum vpmu_vendor_id vendor, const struct vpmu_event *event)
 {
-	for (size_t i = 0; i < event_rows_count; i++) {
-		const struct event_row *row = &event_rows[i];
+	const struct event_table table = event_table(vendor);
+
+	for (size_t i = 0; i < table.count; i++) {
+		const struct event_row *row = &table.rows[i];
 
 		if (row->id != event->id)
 			continue;
@@ -101,13 +130,16 @@ const struct event_row *event_find(const struct vpmu_event *event)
 	return NULL;
 }
 
-const struct event_row *event_find_encoding(unsigned int select, unsigned int umask)
+const struct event_row *event_find_encoding(enum vpmu_vendor_id vendor, unsigned int select,
+					    unsigned int umask)
 {
-	for (size_t i = 0; i < event_rows_count; i++) {
-		struct event_encoding encoding = event_encoding(&event_rows[i]);
+	const struct event_table table = event_table(vendor);
+
+	for (size_t i = 0; i < table.count; i++) {
+		struct event_encoding encoding = event_encoding(vendor, &table.rows[i]);
 
 		if (encoding.select == select && encoding.umask == umask)
-			return &event_rows[i];
+			return &table.rows[i];
 	}
 	return NULL;
 }

@@ -40,12 +40,17 @@ struct event_row {
 	uint8_t umask;
 	enum event_class class; /* CLASS_NONE: not counted */
 	bool cycles;            /* it counts cycles: instructions times cpi */
-	const char *name;       /* as the SDM or perf's event list calls it */
+	const char *name;       /* as the manual or perf's event list calls it */
 	const char *why;        /* why it is not counted; NULL if it is */
 };
 
-extern const struct event_row event_rows[];
-extern const size_t event_rows_count;
+/* The events of a vendor's PMU. */
+struct event_table {
+	const struct event_row *rows;
+	size_t count;
+};
+
+struct event_table event_table(enum vpmu_vendor_id vendor);
 
 /* Whether it is the count of a model, not of what the guest does. */
 static inline bool event_is_modelled(const struct event_row *row)
@@ -57,7 +62,7 @@ static inline bool event_is_modelled(const struct event_row *row)
 const char *event_why_not(const struct event_row *row, bool models);
 
 /* The events with an id that are counted: struct vpmu_config's events. */
-uint32_t events_with_id(bool models);
+uint32_t events_with_id(enum vpmu_vendor_id vendor, bool models);
 
 /* How a guest selects the row's event. */
 struct event_encoding {
@@ -65,10 +70,11 @@ struct event_encoding {
 	uint8_t umask;
 };
 
-struct event_encoding event_encoding(const struct event_row *row);
+struct event_encoding event_encoding(enum vpmu_vendor_id vendor, const struct event_row *row);
 
 /* The row of an event, or of an encoding; NULL if the table does not know it. */
-const struct event_row *event_find(const struct vpmu_event *event);
-const struct event_row *event_find_encoding(unsigned int select, unsigned int umask);
+const struct event_row *event_find(enum vpmu_vendor_id vendor, const struct vpmu_event *event);
+const struct event_row *event_find_encoding(enum vpmu_vendor_id vendor, unsigned int select,
+					    unsigned int umask);
 
 #endif

@@ -2,7 +2,8 @@
  *
  * The QEMU plugin: gives a stock QEMU's TCG guests a PMU.
  *
- *   -plugin FILE[,pmu=off|intel-v2|...|intel-v5][,cpi=N][,report=FILE][,trace=FILE]
+ *   -plugin
+ * FILE[,pmu=off|intel-v1|...|intel-v5|amd-k7|amd-core|amd-v2][,cpi=N][,report=FILE][,trace=FILE]
  *                [,models=on|off][,cache=CACHES]
  *
  * This file: start, arguments, QEMU's callbacks, translating everything anew.
@@ -27,7 +28,8 @@ PLUGIN_EXPORT int qemu_plugin_version = PLUGIN_ABI_VERSION;
 #define DEBUG_BITS 3 /* the guest may set LBR and BTF; nothing comes of them */
 
 static qemu_plugin_id_t plugin_id;
-static unsigned int pmu_version;
+static const char *pmu_name = ARGUMENTS_PMU;
+static struct vpmu_config config;
 static const char *trace_path;
 
 static bool retranslating; /* under vcpus_lock() */
@@ -69,7 +71,7 @@ static void flushed(void *unused)
 static void at_exit(void *unused)
 {
 	(void)unused;
-	if (pmu_version != 0 && !vcpus_exist())
+	if (config.version != 0 && !vcpus_exist())
 		return;
 	record_finish();
 	report_statistics();
@@ -130,8 +132,11 @@ static int refuse(const char *format, const char *what)
 
 static int take_pmu(const char *name)
 {
-	if (!arguments_pmu(name, &pmu_version))
+	struct vpmu_config named;
+
+	if (!arguments_pmu(name, &named))
 		return refuse("unknown pmu '%s' (" ARGUMENTS_PMUS ")", name);
+	pmu_name = g_intern_string(name);
 	return 0;
 }
 
@@ -201,7 +206,6 @@ static bool may_be_icount(void)
 
 int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv)
 {
-	struct vpmu_config config;
 
 	if (info->version.cur < PLUGIN_ABI_VERSION || info->version.min > PLUGIN_ABI_VERSION)
 		return refuse("%s", "this QEMU's plugin interface is not version 7 (QEMU 11.1)");
@@ -211,11 +215,12 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 	if (info->system.max_vcpus > VCPUS_MAX)
 		return refuse("%s", "serves at most 255 vCPUs");
 	plugin_id = id;
-	take_pmu(ARGUMENTS_PMU);
 	for (int i = 0; i < argc; i++)
 		if (parse_argument(argv[i]) < 0)
 			return -1;
-	config = vpmu_config_intel(pmu_version, pmu_version ? events_with_id(models_enabled()) : 0);
+	arguments_pmu(pmu_name, &config);
+	config = arguments_pmu_counting(pmu_name, events_with_id(config.vendor, models_enabled()));
+	formula_set_vendor(config.vendor);
 	config.debug_bits = DEBUG_BITS;
 	if (trace_path && !record_start(trace_path, &config))
 		return refuse("cannot write the trace: %s", strerror(errno));

@@ -9,9 +9,17 @@
 /* Cycles per instruction. */
 static struct cpi cpi = { 1, 1 };
 
+/* Whose encodings events have. */
+static enum vpmu_vendor_id vendor;
+
 void formula_set_cpi(struct cpi given)
 {
 	cpi = given;
+}
+
+void formula_set_vendor(enum vpmu_vendor_id given)
+{
+	vendor = given;
 }
 
 /* a * b / c without overflow, for totals below 2^62 and cpi's small numbers. */
@@ -65,7 +73,7 @@ static bool masked_formula(const struct vpmu_event *event, struct formula *f)
 
 bool formula_of(const struct vpmu_event *event, struct formula *f)
 {
-	const struct event_row *row = event_find(event);
+	const struct event_row *row = event_find(vendor, event);
 
 	if (!row || event_why_not(row, models_enabled()))
 		return false;

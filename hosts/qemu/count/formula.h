@@ -19,6 +19,7 @@ struct formula {
 };
 
 void formula_set_cpi(struct cpi cpi);
+void formula_set_vendor(enum vpmu_vendor_id vendor);
 
 /* False if the event cannot be counted exactly. */
 bool formula_of(const struct vpmu_event *event, struct formula *f);
