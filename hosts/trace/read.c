@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Traces to and from files; the format is docs/trace.md. A trace has exactly one
- * encoding, and the reader refuses any other: most damage to a file makes it one.
+ * Reads traces; the format is docs/trace.md. A trace has exactly one encoding, and the
+ * reader refuses any other: most damage to a file makes it one.
  */
 #define _POSIX_C_SOURCE 200809L
-#include "trace.h"
+#include "format.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,169 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define VERSION 2
-
-/* A copy as text may change the newline. */
-static const uint8_t magic[8] = { 'V', 'P', 'M', 'U', 'T', 'R', 'C', '\n' };
-
-/* The configuration in version 1, and what version 2 adds. */
-#define CONFIG_SIZE_1 10
-#define CONFIG_SIZE_2 10
-#define HEADER_SIZE_1 (sizeof(magic) + 1 + CONFIG_SIZE_1)
-#define HEADER_SIZE   (HEADER_SIZE_1 + CONFIG_SIZE_2)
-
-#define CONFIG_FULL_WIDTH 0x01
-#define CONFIG_NESTED     0x02
-#define CONFIG_FLAGS      (CONFIG_FULL_WIDTH | CONFIG_NESTED)
-
-/* A record's first byte. */
-#define RECORD_KIND  0x07
-#define RECORD_FAULT 0x08
-#define RECORD_VCPU  0xf0
-#define VCPU_SHIFT   4
-#define VCPU_FOLLOWS 15 /* of RECORD_VCPU: the rest of the number is a varint */
-#define RECORD_END   0x07
-
-#define VCPUS_MAX  4096
-#define VARINT_MAX 10
-#define RECORD_MAX (1 + 4 * VARINT_MAX)
-#define FILE_MAX   (INT64_C(1) << 30)
-
-#define BUFFER_SIZE 65536
-
-/* What a kind of record carries. */
-static const struct {
-	bool index, value, may_fault, reads;
-} kinds[TRACE_KINDS] = {
-	[TRACE_RESET] = { .index = false },
-	[TRACE_RDMSR] = { .index = true, .value = true, .may_fault = true, .reads = true },
-	[TRACE_WRMSR] = { .index = true, .value = true, .may_fault = true },
-	[TRACE_RDPMC] = { .index = true, .value = true, .may_fault = true, .reads = true },
-	[TRACE_PMI] = { .value = true },
-};
-
-static bool has_value(enum trace_kind kind, enum vpmu_answer answer)
-{
-	return kinds[kind].value && !(kinds[kind].reads && answer == VPMU_FAULT);
-}
-
-struct trace_writer {
-	FILE *file;
-	int error;
-	uint64_t time; /* of the last record */
-	uint64_t count;
-};
-
-static size_t put_varint(uint8_t *to, uint64_t value)
-{
-	size_t length = 0;
-
-	for (; value > 0x7f; value >>= 7)
-		to[length++] = (uint8_t)(value | 0x80);
-	to[length++] = (uint8_t)value;
-	return length;
-}
-
-static void put_bytes(struct trace_writer *writer, const uint8_t *bytes, size_t length)
-{
-	if (writer->error)
-		return;
-	errno = 0;
-	if (fwrite(bytes, 1, length, writer->file) != length)
-		writer->error = errno ? errno : EIO;
-}
-
-static void put_header(struct trace_writer *writer, const struct vpmu_config *config)
-{
-	struct vpmu_config off = { .vendor = config->vendor };
-	uint8_t header[HEADER_SIZE];
-	uint8_t *to = header + sizeof(magic);
-
-	memcpy(header, magic, sizeof(magic));
-	*to++ = VERSION;
-	if (config->version == 0)
-		config = &off;
-	*to++ = config->version;
-	*to++ = config->general;
-	*to++ = config->general_width;
-	*to++ = config->fixed;
-	*to++ = config->fixed_width;
-	*to++ = (uint8_t)((config->full_width_writes ? CONFIG_FULL_WIDTH : 0u) |
-			  (config->nested ? CONFIG_NESTED : 0u));
-	for (unsigned int i = 0; i < 4; i++)
-		*to++ = (uint8_t)(config->events >> (8 * i));
-	*to++ = (uint8_t)config->vendor;
-	*to++ = (uint8_t)config->event_registers;
-	for (unsigned int i = 0; i < 8; i++)
-		*to++ = (uint8_t)(config->debug_bits >> (8 * i));
-	put_bytes(writer, header, sizeof(header));
-}
-
-struct trace_writer *trace_create(const char *path, const struct vpmu_config *config)
-{
-	struct trace_writer *writer = calloc(1, sizeof(*writer));
-
-	if (!writer)
-		return NULL;
-	writer->file = fopen(path, "wbe");
-	if (!writer->file) {
-		free(writer);
-		return NULL;
-	}
-	setvbuf(writer->file, NULL, _IOFBF, BUFFER_SIZE);
-	put_header(writer, config);
-	/* If the process forks, the child has a copy of what is still buffered. */
-	if (fflush(writer->file) && !writer->error)
-		writer->error = errno;
-	return writer;
-}
-
-static bool is_sound(const struct trace_record *record)
-{
-	if ((unsigned int)record->kind >= TRACE_KINDS || record->vcpu >= VCPUS_MAX)
-		return false;
-	return record->answer == VPMU_DONE ||
-	       (record->answer == VPMU_FAULT && kinds[record->kind].may_fault);
-}
-
-void trace_put(struct trace_writer *writer, const struct trace_record *record)
-{
-	uint8_t bytes[RECORD_MAX];
-	uint64_t since = record->time > writer->time ? record->time - writer->time : 0;
-	unsigned int vcpu = record->vcpu < VCPU_FOLLOWS ? record->vcpu : VCPU_FOLLOWS;
-	size_t length = 1;
-
-	if (!is_sound(record)) {
-		writer->error = writer->error ? writer->error : EINVAL;
-		return;
-	}
-	bytes[0] = (uint8_t)((unsigned int)record->kind | vcpu << VCPU_SHIFT |
-			     (record->answer == VPMU_FAULT ? RECORD_FAULT : 0u));
-	if (vcpu == VCPU_FOLLOWS)
-		length += put_varint(bytes + length, record->vcpu - VCPU_FOLLOWS);
-	length += put_varint(bytes + length, since);
-	if (kinds[record->kind].index)
-		length += put_varint(bytes + length, record->index);
-	if (has_value(record->kind, record->answer))
-		length += put_varint(bytes + length, record->value);
-	put_bytes(writer, bytes, length);
-	writer->time += since;
-	writer->count++;
-}
-
-int trace_finish(struct trace_writer *writer)
-{
-	uint8_t end[1 + VARINT_MAX] = { RECORD_END };
-	int error;
-
-	put_bytes(writer, end, 1 + put_varint(end + 1, writer->count));
-	errno = 0;
-	if (fclose(writer->file) && !writer->error)
-		writer->error = errno ? errno : EIO;
-	error = writer->error;
-	free(writer);
-	return error;
-}
+#define FILE_MAX (INT64_C(1) << 30)
 
 /* The rest of a file, and what has been read of it. */
 struct reader {
@@ -235,7 +73,7 @@ static struct trace_record get_record(struct reader *reader, uint8_t first)
 				       .vcpu = (unsigned int)first >> VCPU_SHIFT };
 
 	if ((unsigned int)record.kind >= TRACE_KINDS ||
-	    (record.answer == VPMU_FAULT && !kinds[record.kind].may_fault)) {
+	    (record.answer == VPMU_FAULT && !trace_kinds[record.kind].may_fault)) {
 		reader->error = "the trace is damaged: it has a record of no known kind";
 		return record;
 	}
@@ -246,11 +84,11 @@ static struct trace_record get_record(struct reader *reader, uint8_t first)
 	reader->time += get_at_most(reader, UINT64_MAX - reader->time,
 				    "the trace is damaged: its time runs over");
 	record.time = reader->time;
-	if (kinds[record.kind].index)
+	if (trace_kinds[record.kind].index)
 		record.index = (uint32_t)get_at_most(
 			reader, UINT32_MAX,
 			"the trace is damaged: the number of a register has more than 32 bits");
-	if (has_value(record.kind, record.answer))
+	if (trace_has_value(record.kind, record.answer))
 		record.value = get_varint(reader);
 	return record;
 }
@@ -355,10 +193,11 @@ static void get_config(struct reader *reader, unsigned int version, struct vpmu_
 static void get_header(struct reader *reader, struct vpmu_config *config)
 {
 	size_t size = (size_t)(reader->end - reader->at);
-	size_t start = size < sizeof(magic) ? size : sizeof(magic);
-	unsigned int version = size > sizeof(magic) ? reader->at[sizeof(magic)] : VERSION;
+	size_t start = size < sizeof(trace_magic) ? size : sizeof(trace_magic);
+	unsigned int version =
+		size > sizeof(trace_magic) ? reader->at[sizeof(trace_magic)] : VERSION;
 
-	if (memcmp(reader->at, magic, start) != 0 || size == 0)
+	if (memcmp(reader->at, trace_magic, start) != 0 || size == 0)
 		reader->error = "not a trace";
 	else if (version > VERSION)
 		reader->error = "the trace is of a newer version than this program reads";
@@ -368,7 +207,7 @@ static void get_header(struct reader *reader, struct vpmu_config *config)
 		reader->error = cut_short;
 	if (reader->error)
 		return;
-	reader->at += sizeof(magic) + 1;
+	reader->at += sizeof(trace_magic) + 1;
 	get_config(reader, version, config);
 }
 
