@@ -103,29 +103,42 @@ size_t vpmu_state_size(const struct vpmu *pmu)
 	return AT_MSRS + (size_t)vpmu_state_msrs(pmu, NULL, 0) * MSR_SIZE;
 }
 
-enum vpmu_error vpmu_save(struct vpmu *pmu, void *image, size_t size)
+/*
+ * The registers as they were when the counters were last settled. The source is not asked
+ * again meanwhile: an overflow between two registers would be in one of them alone.
+ */
+static void put_registers(struct vpmu *pmu, uint8_t *to)
 {
 	uint32_t msrs[MSRS_MAX];
 	unsigned int count = list_msrs(pmu, msrs);
+	uint64_t counting = pmu->counting;
+
+	pmu->counting = 0;
+	for (unsigned int i = 0; i < count; i++, to += MSR_SIZE) {
+		uint64_t value = 0;
+
+		vpmu_host_rdmsr(pmu, msrs[i], &value);
+		put(to, msrs[i], 8);
+		put(to + 8, value, 8);
+	}
+	pmu->counting = counting;
+}
+
+enum vpmu_error vpmu_save(struct vpmu *pmu, void *image, size_t size)
+{
 	uint8_t *to = image;
 
 	if (size < vpmu_state_size(pmu))
 		return VPMU_ERROR_STATE;
-	/* First of all: an overflow until now changes the status and may be a pending PMI. */
+	/* An overflow until now changes the status and may be a pending PMI. */
 	vpmu_settle(pmu, vpmu_counters(pmu));
 	for (unsigned int i = 0; i < sizeof(magic); i++)
 		to[AT_MAGIC + i] = magic[i];
 	put(to + AT_VERSION, IMAGE_VERSION, 4);
 	put(to + AT_SIZE, vpmu_state_size(pmu), 4);
-	put_config(to + AT_CONFIG, &pmu->config);
-	for (unsigned int i = 0; i < count; i++) {
-		uint64_t value = 0;
-
-		vpmu_host_rdmsr(pmu, msrs[i], &value);
-		put(to + AT_MSRS + i * MSR_SIZE, msrs[i], 8);
-		put(to + AT_MSRS + i * MSR_SIZE + 8, value, 8);
-	}
 	put(to + AT_FLAGS, (pmu->pmi ? FLAG_PMI : 0) | (pmu->svme ? FLAG_SVME : 0), 8);
+	put_config(to + AT_CONFIG, &pmu->config);
+	put_registers(pmu, to + AT_MSRS);
 	return VPMU_OK;
 }
 

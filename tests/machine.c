@@ -43,6 +43,7 @@ static uint64_t source_total(void *opaque, unsigned int counter)
 	assert_true(source->bound[counter]);
 	source->total_calls++;
 	source->asked[counter] = true;
+	source->totals[counter] += source->drifts;
 	return source->totals[counter];
 }
 

@@ -41,6 +41,7 @@ struct source {
 	bool (*refuses)(const struct vpmu_event *event);
 	bool hasty;  /* each alarm that is set goes off at once */
 	bool creeps; /* a total goes on by one while an alarm is set */
+	bool drifts; /* ... and each time that it is asked for */
 	unsigned int binds, refusals, unbinds, total_calls, alarm_calls;
 	unsigned int known_calls; /* apart: they cost a source nothing */
 };
