@@ -146,6 +146,9 @@ def command(prefix):
           plugin and {found(prefix, name) for name in ("one.trace", "vpmu-init")} == {
               os.path.dirname(os.path.realpath(prefix + "/bin/vpmu")) + path
               for path in ("/bench/traces/one.trace", "/tools/init/vpmu-init")})
+    plot = found(prefix, "plot")
+    check("the program that draws figures is beside it, and can be run", plugin and plot
+          and plot.endswith("/bench/figures/plot") and os.access(plot, os.X_OK), plot)
 
 
 def manual(prefix):

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Unit tests of what the benchmarks compute and print with: statistics, tables,
- * JSON and plots. Nothing is timed.
+ * JSON. Nothing is timed.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
@@ -16,9 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/lib/json.h"
 #include "bench/lib/measure.h"
-#include "bench/lib/plot.h"
 #include "bench/lib/report.h"
+
+/* U+FFFD in UTF-8. */
+#define REPLACED "\xef\xbf\xbd"
 
 /* What is printed to file, taken out of it; file is closed. */
 static char printed[16384];
@@ -157,43 +160,55 @@ static void details_are_printed_for_who_asks(void **state)
 static void json_has_null_for_absent_values(void **state)
 {
 	struct report report = { NULL, NULL };
-	struct json json = { .file = paper() };
+	FILE *file = paper();
 
 	(void)state;
 	small_table(&report);
-	json_object(&json, NULL);
-	report_json(&json, &report);
-	json_end_object(&json);
-	fclose(json.file);
+	json_print(file, report_json(&report));
+	fclose(file);
 	assert_non_null(
-		strstr(printed, "\"name\": \"a \\\"b\\\" & c\",\n          \"cost\": 12.25\n"));
-	assert_non_null(strstr(printed, "\"name\": \"absent\",\n          \"cost\": null\n"));
+		strstr(printed, "\"name\": \"a \\\"b\\\" & c\",\n        \"cost\": 12.25\n"));
+	assert_non_null(strstr(printed, "\"name\": \"absent\",\n        \"cost\": null\n"));
 	assert_non_null(strstr(printed, "\"notes\": []\n"));
+	report_free(&report);
+}
+
+static void json_has_the_titles_and_decimals_of_columns(void **state)
+{
+	struct report report = { NULL, NULL };
+	FILE *file = paper();
+
+	(void)state;
+	small_table(&report);
+	json_print(file, report_json(&report));
+	fclose(file);
+	assert_non_null(strstr(printed, "\"key\": \"cost\",\n        \"title\": \"cost\",\n"
+					"        \"decimals\": 1\n"));
 	report_free(&report);
 }
 
 static void json_escapes_what_it_must(void **state)
 {
-	struct json json = { .file = paper() };
+	json_t *json = json_array();
+	FILE *file = paper();
 
 	(void)state;
-	json_array(&json, NULL);
-	json_string(&json, NULL, "\"\\\n\x01\x7f");
-	json_string(&json, NULL, "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80");
-	json_string(&json, NULL, "\xff\xc0\x80\xed\xa0\x80\xf4\x90\x80\x80\xc3");
-	json_string(&json, NULL, NULL);
-	json_number(&json, NULL, NAN);
-	json_number(&json, NULL, INFINITY);
-	json_number(&json, NULL, 9007199254740991.0 / 9);
-	json_bool(&json, NULL, true);
-	json_end_array(&json);
-	fclose(json.file);
-	assert_string_equal(printed,
-			    "[\n  \"\\\"\\\\\\u000a\\u0001\\u007f\",\n"
-			    "  \"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\",\n"
-			    "  \"\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd"
-			    "\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\",\n"
-			    "  null,\n  null,\n  null,\n  1.00079991719344e+15,\n  true\n]\n");
+	json_array_append_new(json, json_from_text("\"\\\n\x01"));
+	json_array_append_new(json, json_from_text("\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"));
+	json_array_append_new(json, json_from_text("\xff\xc0\x80\xed\xa0\x80\xf4\x90\x80\x80\xc3"));
+	json_array_append_new(json, json_from_text(NULL));
+	json_array_append_new(json, json_from_number(NAN));
+	json_array_append_new(json, json_from_number(INFINITY));
+	json_array_append_new(json, json_from_number(-3));
+	json_array_append_new(json, json_from_number(9007199254740991.0 / 9));
+	json_print(file, json);
+	fclose(file);
+	assert_string_equal(printed, "[\n  \"\\\"\\\\\\n\\u0001\",\n"
+				     "  \"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\",\n"
+				     "  \"" REPLACED REPLACED REPLACED REPLACED REPLACED REPLACED
+					     REPLACED REPLACED REPLACED REPLACED REPLACED "\",\n"
+				     "  null,\n  null,\n  null,\n  -3,\n"
+				     "  1.00079991719344e15\n]\n");
 }
 
 static void a_number_that_is_none_is_absent(void **state)
@@ -207,70 +222,6 @@ static void a_number_that_is_none_is_absent(void **state)
 	assert_int_equal(value.kind, REPORT_ABSENT);
 }
 
-static void a_plot_escapes_texts_and_marks_absent_values(void **state)
-{
-	struct report report = { NULL, NULL };
-	struct plot plot = { .title = "a < b", .axis = "cost", .table = small_table(&report) };
-	FILE *file = paper();
-
-	(void)state;
-	plot_svg(file, &plot);
-	fclose(file);
-	assert_non_null(strstr(printed, "a &lt; b</text>"));
-	assert_non_null(strstr(printed, "a \"b\" &amp; c</text>"));
-	assert_non_null(strstr(printed, ">absent</text>"));
-	assert_null(strstr(printed, "nan"));
-	report_free(&report);
-}
-
-static void a_plot_is_utf_8_whatever_its_texts_are(void **state)
-{
-	struct report report = { NULL, NULL };
-	struct plot plot = { .title = "\xff<\xc3\xa4\x01", .axis = "cost" };
-	FILE *file = paper();
-
-	(void)state;
-	plot.table = small_table(&report);
-	plot_svg(file, &plot);
-	fclose(file);
-	assert_non_null(strstr(printed, ">\xef\xbf\xbd&lt;\xc3\xa4 </text>"));
-	report_free(&report);
-}
-
-static void a_logarithmic_plot_has_no_bar_for_zero(void **state)
-{
-	struct report report = { NULL, NULL };
-	struct report_table *table = report_table(&report, "t", "", columns, 2);
-	struct plot plot = { .title = "t", .axis = "a", .table = table, .logarithmic = true };
-	FILE *file = paper();
-
-	(void)state;
-	for (int i = 0; i < 3; i++)
-		report_number(&report_row(table)[1], i == 0 ? 0 : pow(10, i));
-	plot_svg(file, &plot);
-	fclose(file);
-	assert_null(strstr(printed, "nan"));
-	assert_null(strstr(printed, "inf"));
-	report_free(&report);
-}
-
-static void an_empty_table_can_be_plotted(void **state)
-{
-	struct report report = { NULL, NULL };
-	struct plot plot = { .title = "t", .axis = "a" };
-	FILE *file = paper();
-
-	(void)state;
-	plot.table = report_table(&report, "t", "", columns, 2);
-	plot_svg(file, &plot);
-	plot.logarithmic = true;
-	plot_svg(file, &plot);
-	fclose(file);
-	assert_null(strstr(printed, "nan"));
-	assert_null(strstr(printed, "inf"));
-	report_free(&report);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,12 +231,9 @@ int main(void)
 		cmocka_unit_test(a_table_is_printed_with_absent_values),
 		cmocka_unit_test(details_are_printed_for_who_asks),
 		cmocka_unit_test(json_has_null_for_absent_values),
+		cmocka_unit_test(json_has_the_titles_and_decimals_of_columns),
 		cmocka_unit_test(json_escapes_what_it_must),
 		cmocka_unit_test(a_number_that_is_none_is_absent),
-		cmocka_unit_test(a_plot_escapes_texts_and_marks_absent_values),
-		cmocka_unit_test(a_plot_is_utf_8_whatever_its_texts_are),
-		cmocka_unit_test(a_logarithmic_plot_has_no_bar_for_zero),
-		cmocka_unit_test(an_empty_table_can_be_plotted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

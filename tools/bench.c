@@ -3,22 +3,28 @@
  * vpmu bench: runs one of the benchmarks of bench/, and prints what it hands
  * back. The benchmarks know nothing of the command line.
  */
+#define _GNU_SOURCE
 #include "bench/exit/exit.h"
 #include "bench/guest/guest.h"
+#include "bench/lib/json.h"
 #include "bench/lib/machine.h"
 #include "bench/lib/measure.h"
-#include "bench/lib/plot.h"
 #include "bench/pmi/pmi.h"
 #include "commands.h"
 #include "process/args.h"
+#include "process/process.h"
 #include "qemu.h"
 #include "util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#define PLOT_CHECK_SECONDS 60
 
 const char bench_usage[] =
 	"usage: vpmu bench exit|pmi|guest [options]\n"
@@ -42,37 +48,12 @@ const char bench_usage[] =
 static const struct benchmark {
 	const char *name;
 	const char *(*run)(const struct bench_options *options, struct report *report);
-	const char *plotted; /* table */
-	const char *title;
-	const char *axis;
-	bool logarithmic;
 	bool takes_traces;
 	bool starts_guests;
 } benchmarks[] = {
-	{
-		.name = "exit",
-		.run = bench_exit,
-		.plotted = "exit_plot",
-		.title = "What telling the PMU of one emulated instruction costs",
-		.axis = "time stamp counter cycles over an empty loop",
-	},
-	{
-		.name = "pmi",
-		.run = bench_pmi,
-		.plotted = "pmi_plot",
-		.title = "What one overflow interrupt of a sampling guest costs the host",
-		.axis = "nanoseconds",
-		.takes_traces = true,
-	},
-	{
-		.name = "guest",
-		.run = bench_guest,
-		.plotted = "guest",
-		.title = "What the PMU costs programs in a guest of QEMU's TCG",
-		.axis = "times of plain QEMU's",
-		.logarithmic = true,
-		.starts_guests = true,
-	},
+	{ .name = "exit", .run = bench_exit },
+	{ .name = "pmi", .run = bench_pmi, .takes_traces = true },
+	{ .name = "guest", .run = bench_guest, .starts_guests = true },
 };
 
 struct settings {
@@ -160,14 +141,10 @@ static void pin(struct settings *settings)
 /* A word as a shell takes it. */
 static const char *quoted(const char *word)
 {
-	const char *done = "'";
-
 	if (!word[strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 			       "_-+=./,:@%")])
 		return word;
-	for (; *word; word++)
-		done = *word == '\'' ? text("%s'\\''", done) : text("%s%c", done, *word);
-	return text("%s'", done);
+	return g_shell_quote(word);
 }
 
 /* Everything that has a say in the figures, defaults written out. */
@@ -188,18 +165,17 @@ static const char *command_again(const struct settings *settings)
 	return command;
 }
 
-static void print_json(const struct settings *settings, const struct machine *machine,
+static void print_json(FILE *file, const struct settings *settings, const struct machine *machine,
 		       const struct report *report)
 {
-	struct json json = { .file = stdout };
+	json_t *json = json_object();
 
-	json_object(&json, NULL);
-	json_string(&json, "benchmark", settings->benchmark->name);
-	json_string(&json, "version", VPMU_TOOLS_VERSION);
-	json_string(&json, "command", command_again(settings));
-	machine_json(&json, "machine", machine);
-	report_json(&json, report);
-	json_end_object(&json);
+	json_object_set_new(json, "benchmark", json_string(settings->benchmark->name));
+	json_object_set_new(json, "version", json_string(VPMU_TOOLS_VERSION));
+	json_object_set_new(json, "command", json_from_text(command_again(settings)));
+	json_object_set_new(json, "machine", machine_json(machine));
+	json_object_set_new(json, "tables", report_json(report));
+	json_print(file, json);
 }
 
 static void print_text(const struct settings *settings, const struct machine *machine,
@@ -214,21 +190,47 @@ static void print_text(const struct settings *settings, const struct machine *ma
 	printf("\nAgain: %s\n", command_again(settings));
 }
 
-static void draw(const struct settings *settings, FILE *file, const struct machine *machine,
+static char *plot_program(void)
+{
+	return text("%s/bench/figures/plot", paths_get()->build);
+}
+
+/* What can go wrong is found out before a long run. */
+static int open_plot(const char *file)
+{
+	char *check[] = { plot_program(), "--check", NULL };
+	int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	int status;
+	char *said;
+
+	if (fd < 0)
+		fail("bench: cannot write %s: %s", file, strerror(errno));
+	said = process_output(check, PLOT_CHECK_SECONDS, &status);
+	if (status)
+		fail("bench: --plot: %s", *said ? strtok(said, "\n") : check[0]);
+	return fd;
+}
+
+static void draw(const struct settings *settings, int fd, const struct machine *machine,
 		 const struct report *report)
 {
-	struct plot plot = {
-		.table = report_find(report, settings->benchmark->plotted),
-		.title = settings->benchmark->title,
-		.subtitle = machine->cpu,
-		.axis = settings->benchmark->axis,
-		.logarithmic = settings->benchmark->logarithmic,
-	};
+	char *argv[] = { plot_program(), NULL };
+	FILE *json = tmpfile();
+	struct process_start start = { .argv = argv, .out = fd, .err = STDERR_FILENO };
+	int status = -1;
+	pid_t pid;
 
-	if (plot.table)
-		plot_svg(file, &plot);
-	if (fclose(file))
-		fail("bench: cannot write %s: %s", settings->plot, strerror(errno));
+	if (!json)
+		fail("bench: there is no room for the figures: %s", strerror(errno));
+	print_json(json, settings, machine, report);
+	rewind(json);
+	start.in = fileno(json);
+	pid = process_start(&start);
+	if (pid > 0)
+		waitpid(pid, &status, 0);
+	fclose(json);
+	if (status || close(fd))
+		fail("bench: cannot draw %s", settings->plot);
 }
 
 /* What a benchmark that starts guests needs to have; no PMU is attached where there is none. */
@@ -258,13 +260,12 @@ static int run(struct settings *settings)
 {
 	struct report report = { NULL, NULL };
 	struct machine machine;
-	FILE *plot = NULL;
+	int plot = -1;
 	const char *error;
 
 	pin(settings);
-	/* Opened first: not to be found out after a long run. */
-	if (settings->plot && !(plot = fopen(settings->plot, "w")))
-		fail("bench: cannot write %s: %s", settings->plot, strerror(errno));
+	if (settings->plot)
+		plot = open_plot(settings->plot);
 	if (settings->benchmark->starts_guests)
 		find_guest_parts(settings);
 	machine_read(&machine);
@@ -274,10 +275,10 @@ static int run(struct settings *settings)
 	if (error)
 		fail("bench %s: %s", settings->benchmark->name, error);
 	if (settings->json)
-		print_json(settings, &machine, &report);
+		print_json(stdout, settings, &machine, &report);
 	else
 		print_text(settings, &machine, &report);
-	if (plot)
+	if (plot >= 0)
 		draw(settings, plot, &machine, &report);
 	report_free(&report);
 	return 0;

@@ -39,32 +39,28 @@ const char info_usage[] =
 	"\n"
 	"The exit status is 0, also if something is missing; 2 for a wrong option.\n";
 
-/* Where the facts are printed: as text, or as JSON. */
+/* Where the facts go: they are printed as text, or collected as JSON. */
 struct sheet {
-	struct json json;
-	bool as_json;
+	json_t *json;  /* NULL: text */
+	json_t *group; /* of json, that which rows go to */
 };
 
 static void begin(struct sheet *sheet, const char *key, const char *title)
 {
-	if (sheet->as_json)
-		json_object(&sheet->json, key);
-	else
+	if (!sheet->json) {
 		puts(title);
-}
-
-static void end(struct sheet *sheet)
-{
-	if (sheet->as_json)
-		json_end_object(&sheet->json);
+		return;
+	}
+	sheet->group = json_object();
+	json_object_set_new(sheet->json, key, sheet->group);
 }
 
 /* value: NULL if there is none, for which text has another word. */
 static void row(struct sheet *sheet, const char *key, const char *name, const char *value,
 		const char *none)
 {
-	if (sheet->as_json)
-		json_string(&sheet->json, key, value);
+	if (sheet->json)
+		json_object_set_new(sheet->group, key, json_from_text(value));
 	else
 		printf("  %-20s %s\n", name, value ? value : none);
 }
@@ -73,9 +69,9 @@ static void row(struct sheet *sheet, const char *key, const char *name, const ch
 static void counters_row(struct sheet *sheet, const char *key, unsigned int count,
 			 unsigned int width)
 {
-	if (sheet->as_json) {
-		json_number(&sheet->json, text("%s_counters", key), count);
-		json_number(&sheet->json, text("%s_width", key), width);
+	if (sheet->json) {
+		json_object_set_new(sheet->group, text("%s_counters", key), json_integer(count));
+		json_object_set_new(sheet->group, text("%s_width", key), json_integer(width));
 	} else {
 		printf("  %-20s %u of %u bits\n", text("%s counters", key), count, width);
 	}
@@ -136,7 +132,6 @@ static void print_machine(struct sheet *sheet)
 	row(sheet, "hardware_counters", "hardware counters", hardware_counters(), "");
 	row(sheet, "perf_event_paranoid", "perf_event_paranoid", paranoid(), "");
 	row(sheet, "kvm", "KVM", kvm(), "");
-	end(sheet);
 }
 
 static void print_qemu(struct sheet *sheet, const char *named)
@@ -148,21 +143,19 @@ static void print_qemu(struct sheet *sheet, const char *named)
 
 	begin(sheet, "qemu", "\nQEMU");
 	row(sheet, "found", "found", qemu.path, "none");
-	if (qemu.version || sheet->as_json)
+	if (qemu.version || sheet->json)
 		row(sheet, "version", "version", qemu.version, "");
-	if (sheet->as_json) {
-		json_bool(&sheet->json, "serves", !error);
-		json_string(&sheet->json, "why_not", error);
+	if (sheet->json) {
+		json_object_set_new(sheet->group, "serves", json_boolean(!error));
+		json_object_set_new(sheet->group, "why_not", json_from_text(error));
 	} else {
 		row(sheet, "", "serves", error ? text("no: %s", error) : "yes, with -accel tcg",
 		    "");
 	}
 	row(sheet, "plugin", "plugin", file_exists(plugin) ? plugin : NULL, "not built");
-	end(sheet);
 	begin(sheet, "kernels", "\nGuest kernels of vpmu perf");
 	row(sheet, "6.1", "6.1", kernel_release("6.1"), missing);
 	row(sheet, "6.12", "6.12", kernel_release("6.12"), missing);
-	end(sheet);
 }
 
 static bool is_advertised(const struct vpmu_config *config, enum vpmu_event_id id)
@@ -196,40 +189,36 @@ static const char *how_counted(const struct vpmu_config *config, const struct ev
 	return text("yes%s%s", advertised, fixed_counter(config, event->id));
 }
 
-static void print_event(struct sheet *sheet, const struct vpmu_config *config,
+static void print_event(json_t *events, const struct vpmu_config *config,
 			const struct event_row *event, const struct pmu_options *options)
 {
 	const char *how = how_counted(config, event, options);
 	struct event_encoding selects = event_encoding(config->vendor, event);
 	const char *encoding = text("%02x/%02x", selects.select, selects.umask);
 
-	if (!sheet->as_json) {
+	if (!events) {
 		printf("  %s %-34s %s\n", encoding, event->name, how);
 		return;
 	}
-	json_object(&sheet->json, NULL);
-	json_string(&sheet->json, "encoding", encoding);
-	json_string(&sheet->json, "name", event->name);
-	json_bool(&sheet->json, "counted", !event_why_not(event, pmu_models(options)));
-	json_bool(&sheet->json, "of_model", event_is_modelled(event));
-	json_bool(&sheet->json, "advertised", is_advertised(config, event->id));
-	json_string(&sheet->json, "how", how);
-	json_end_object(&sheet->json);
+	json_array_append_new(events, json_pack("{s:s, s:s, s:b, s:b, s:b, s:s}", "encoding",
+						encoding, "name", event->name, "counted",
+						!event_why_not(event, pmu_models(options)),
+						"of_model", event_is_modelled(event), "advertised",
+						is_advertised(config, event->id), "how", how));
 }
 
 static void print_events(struct sheet *sheet, const struct vpmu_config *config,
 			 const struct pmu_options *options)
 {
 	const struct event_table table = event_table(config->vendor);
+	json_t *events = sheet->json ? json_array() : NULL;
 
-	if (sheet->as_json)
-		json_array(&sheet->json, "events");
-	else
+	if (!events)
 		puts("\nEvents of this PMU under TCG (event select/unit mask)");
 	for (size_t i = 0; i < table.count; i++)
-		print_event(sheet, config, &table.rows[i], options);
-	if (sheet->as_json)
-		json_end_array(&sheet->json);
+		print_event(events, config, &table.rows[i], options);
+	if (events)
+		json_object_set_new(sheet->json, "events", events);
 	else
 		puts("  any other                                no: a guest that programs one is "
 		     "reported");
@@ -254,7 +243,6 @@ static void print_models(struct sheet *sheet, const struct pmu_options *options)
 		row(sheet, names[i], names[i],
 		    text("%u KiB, %u ways of %u bytes", g->size / 1024, g->ways, g->line), "");
 	}
-	end(sheet);
 }
 
 static void print_pmu(struct sheet *sheet, const struct pmu_options *options)
@@ -262,14 +250,14 @@ static void print_pmu(struct sheet *sheet, const struct pmu_options *options)
 	struct vpmu_config config = pmu_config(options);
 
 	begin(sheet, "pmu", text("\nPMU %s", options->pmu));
-	if (sheet->as_json) {
-		json_string(&sheet->json, "name", options->pmu);
-		json_string(&sheet->json, "cycles_per_instruction", options->cpi);
+	if (sheet->json) {
+		json_object_set_new(sheet->group, "name", json_from_text(options->pmu));
+		json_object_set_new(sheet->group, "cycles_per_instruction",
+				    json_from_text(options->cpi));
 	}
 	if (!config.version) {
-		if (!sheet->as_json)
+		if (!sheet->json)
 			row(sheet, "", "counters", "none: the guest sees no PMU", "");
-		end(sheet);
 		return;
 	}
 	counters_row(sheet, "general", config.general, config.general_width);
@@ -277,7 +265,6 @@ static void print_pmu(struct sheet *sheet, const struct pmu_options *options)
 		counters_row(sheet, "fixed", config.fixed, config.fixed_width);
 	row(sheet, "overflow", "overflow",
 	    "interrupt (PMI) through the local APIC's LVTPC, as NMI or vector", "");
-	end(sheet);
 	print_events(sheet, &config, options);
 	if (pmu_models(options))
 		print_models(sheet, options);
@@ -286,7 +273,7 @@ static void print_pmu(struct sheet *sheet, const struct pmu_options *options)
 int command_info(int argc, char **argv)
 {
 	struct pmu_options options = PMU_OPTIONS_DEFAULT;
-	struct sheet sheet = { .json = { .file = stdout } };
+	struct sheet sheet = { NULL, NULL };
 	const char *named = NULL;
 
 	for (int i = 1; i < argc; i++) {
@@ -296,7 +283,7 @@ int command_info(int argc, char **argv)
 		if (value) {
 			named = value;
 		} else if (!strcmp(argv[i], "--json")) {
-			sheet.as_json = true;
+			sheet.json = json_object();
 		} else if (!strcmp(argv[i], "--help")) {
 			fputs(info_usage, stdout);
 			return 0;
@@ -307,11 +294,10 @@ int command_info(int argc, char **argv)
 			     word);
 		}
 	}
-	if (sheet.as_json)
-		json_object(&sheet.json, NULL);
 	print_machine(&sheet);
 	print_qemu(&sheet, named);
 	print_pmu(&sheet, &options);
-	end(&sheet);
+	if (sheet.json)
+		json_print(stdout, sheet.json);
 	return 0;
 }

@@ -31,7 +31,7 @@ struct exit_guest {
 
 struct exit_candidate {
 	const char *name;
-	/* A vCPU whose PMU is in its RESET state; NULL: not with a PMU of this version. */
+	/* A vCPU whose PMU is in its RESET state. */
 	struct exit_vcpu *(*create)(const struct exit_guest *guest);
 	void (*destroy)(struct exit_vcpu *vcpu);
 	/* The guest writes a PMU register, and runs on. */

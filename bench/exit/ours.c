@@ -103,8 +103,7 @@ static const struct vpmu_source_ops still = {
 
 static struct exit_vcpu *create(const struct exit_guest *guest)
 {
-	struct vpmu_config config =
-		vpmu_config_intel(guest->version, (1u << VPMU_EVENT_IDS) - 1);
+	struct vpmu_config config = vpmu_config_intel(guest->version, (1u << VPMU_EVENT_IDS) - 1);
 	struct ours *ours;
 
 	ours = calloc(1, sizeof(*ours));

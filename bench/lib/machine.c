@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -210,20 +211,19 @@ void machine_print(FILE *file, const struct machine *machine)
 	line(file, "compiler", machine->compiler);
 }
 
-void machine_json(struct json *json, const char *key, const struct machine *machine)
+json_t *machine_json(const struct machine *machine)
 {
-	json_object(json, key);
-	json_string(json, "cpu", machine->cpu);
-	json_number(json, "tsc_hz", machine->tsc_hz);
-	if (machine->core_hz > 0)
-		json_number(json, "core_hz", machine->core_hz);
-	else
-		json_null(json, "core_hz");
-	json_string(json, "governor", machine->governor);
-	json_string(json, "virtualised", machine->virtual);
-	json_string(json, "kernel", machine->kernel);
-	json_string(json, "mitigations", machine->mitigations);
-	json_string(json, "counters", machine->counters);
-	json_string(json, "compiler", machine->compiler);
-	json_end_object(json);
+	json_t *json = json_object();
+
+	json_object_set_new(json, "cpu", json_from_text(machine->cpu));
+	json_object_set_new(json, "tsc_hz", json_from_number(machine->tsc_hz));
+	json_object_set_new(json, "core_hz",
+			    json_from_number(machine->core_hz > 0 ? machine->core_hz : NAN));
+	json_object_set_new(json, "governor", json_from_text(machine->governor));
+	json_object_set_new(json, "virtualised", json_from_text(machine->virtual));
+	json_object_set_new(json, "kernel", json_from_text(machine->kernel));
+	json_object_set_new(json, "mitigations", json_from_text(machine->mitigations));
+	json_object_set_new(json, "counters", json_from_text(machine->counters));
+	json_object_set_new(json, "compiler", json_from_text(machine->compiler));
+	return json;
 }

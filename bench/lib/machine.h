@@ -26,6 +26,6 @@ struct machine {
 void machine_read(struct machine *machine);
 void machine_print(FILE *file, const struct machine *machine);
 /* An object with the fields above. */
-void machine_json(struct json *json, const char *key, const struct machine *machine);
+json_t *machine_json(const struct machine *machine);
 
 #endif

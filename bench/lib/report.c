@@ -96,15 +96,7 @@ void report_note(struct report_table *table, const char *format, ...)
 	table->notes[table->note_count++] = note;
 }
 
-const struct report_table *report_find(const struct report *report, const char *key)
-{
-	for (const struct report_table *table = report->first; table; table = table->next)
-		if (!strcmp(table->key, key))
-			return table;
-	return NULL;
-}
-
-char *report_number_text(double number, unsigned int decimals)
+static char *number_text(double number, unsigned int decimals)
 {
 	char *text = g_strdup_printf("%.*f", (int)decimals, number);
 
@@ -119,7 +111,7 @@ static char *value_text(const struct report_value *value, unsigned int decimals)
 	case REPORT_ABSENT:
 		break;
 	case REPORT_NUMBER:
-		return report_number_text(value->number, decimals);
+		return number_text(value->number, decimals);
 	case REPORT_TEXT:
 		return g_strdup(value->text);
 	}
@@ -194,47 +186,68 @@ void report_print(FILE *file, const struct report *report, bool details)
 	}
 }
 
-static void json_value(struct json *json, const char *key, const struct report_value *value)
+static json_t *json_of_value(const struct report_value *value)
 {
 	switch (value->kind) {
 	case REPORT_ABSENT:
-		json_null(json, key);
 		break;
 	case REPORT_NUMBER:
-		json_number(json, key, value->number);
-		break;
+		return json_from_number(value->number);
 	case REPORT_TEXT:
-		json_string(json, key, value->text);
-		break;
+		return json_from_text(value->text);
 	}
+	return json_null();
 }
 
-static void json_table(struct json *json, const struct report_table *table)
+static json_t *json_of_columns(const struct report_table *table)
 {
-	json_object(json, table->key);
-	json_string(json, "title", table->title);
-	json_bool(json, "detail", table->is_detail);
-	json_array(json, "rows");
+	json_t *columns = json_array();
+
+	for (size_t i = 0; i < table->column_count; i++) {
+		const struct report_column *column = &table->columns[i];
+
+		json_array_append_new(columns,
+				      json_pack("{s:s, s:s, s:i}", "key", column->key, "title",
+						column->title, "decimals", (int)column->decimals));
+	}
+	return columns;
+}
+
+static json_t *json_of_rows(const struct report_table *table)
+{
+	json_t *rows = json_array();
+
 	for (size_t i = 0; i < table->row_count; i++) {
-		json_object(json, NULL);
+		json_t *row = json_object();
+
 		for (size_t column = 0; column < table->column_count; column++)
-			json_value(json, table->columns[column].key, &table->rows[i][column]);
-		json_end_object(json);
+			json_object_set_new(row, table->columns[column].key,
+					    json_of_value(&table->rows[i][column]));
+		json_array_append_new(rows, row);
 	}
-	json_end_array(json);
-	json_array(json, "notes");
-	for (size_t i = 0; i < table->note_count; i++)
-		json_string(json, NULL, table->notes[i]);
-	json_end_array(json);
-	json_end_object(json);
+	return rows;
 }
 
-void report_json(struct json *json, const struct report *report)
+static json_t *json_of_notes(const struct report_table *table)
 {
-	json_object(json, "tables");
+	json_t *notes = json_array();
+
+	for (size_t i = 0; i < table->note_count; i++)
+		json_array_append_new(notes, json_from_text(table->notes[i]));
+	return notes;
+}
+
+json_t *report_json(const struct report *report)
+{
+	json_t *tables = json_object();
+
 	for (const struct report_table *table = report->first; table; table = table->next)
-		json_table(json, table);
-	json_end_object(json);
+		json_object_set_new(tables, table->key,
+				    json_pack("{s:s, s:b, s:o, s:o, s:o}", "title", table->title,
+					      "detail", table->is_detail, "columns",
+					      json_of_columns(table), "rows", json_of_rows(table),
+					      "notes", json_of_notes(table)));
+	return tables;
 }
 
 static void free_table(struct report_table *table)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * What a benchmark hands back: tables of numbers, some of which may be absent.
- * Printed as text or as JSON, and drawn by plot.h. Everything is copied.
+ * Printed as text or as JSON, from which figures/plot draws. Everything is copied.
  */
 #ifndef VPMU_BENCH_LIB_REPORT_H
 #define VPMU_BENCH_LIB_REPORT_H
@@ -58,18 +58,15 @@ struct report_value *report_row(struct report_table *table);
 void report_number(struct report_value *value, double number);
 void report_text(struct report_value *value, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* With so many decimals; zero has no sign. Allocated. */
-char *report_number_text(double number, unsigned int decimals);
 /* A line below the table; one that is there already is not repeated. */
 void report_note(struct report_table *table, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* NULL if there is no such table. */
-const struct report_table *report_find(const struct report *report, const char *key);
 
 /* An absent value is "-". Tables that are details only with details. */
 void report_print(FILE *file, const struct report *report, bool details);
-/* "tables": {KEY: {"title", "detail", "rows": [{COLUMN: VALUE}], "notes": []}}; absent is null. */
-void report_json(struct json *json, const struct report *report);
+/* {KEY: {"title", "detail", "columns": [{"key", "title", "decimals"}], "rows": [{COLUMN: VALUE}],
+ * "notes": []}}; absent is null. */
+json_t *report_json(const struct report *report);
 void report_free(struct report *report);
 
 #endif
