@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Bytes as a PMU, a source and what a guest and a host do with them; all of
- * vpmu.h. Registers are compared with the model of the manuals (tests/model.h)
- * after each step, and what the library asks of its source with source.h.
+ * vpmu.h, filter.h and state.h. Registers are compared with the model of the manuals
+ * (tests/model.h) after each step, and what the library asks of its source with source.h.
  */
 #include "../model.h"
 #include "../registers.h"
 #include "fuzz.h"
 #include <string.h>
+#include <vpmu/filter.h>
+#include <vpmu/state.h>
 
 /* Indices are as in GLOBAL_CTRL. */
 #define COUNTERS (VPMU_FIXED + VPMU_MAX_FIXED)
@@ -33,20 +35,32 @@ struct bound {
 	uint64_t value; /* ... and the counter's value then */
 };
 
+#define MOST_ENTRIES 16
+
+/* The same filter for the library and for the model. */
+struct filter {
+	uint64_t entries[MOST_ENTRIES];
+	struct vpmu_filter theirs;
+	struct model_filter model;
+};
+
 static struct fuzz {
 	struct input in;
 	struct vpmu *pmu;
+	const struct vpmu_source_ops *ops;
 	struct model model; /* its counters have all that has happened, told or not */
 	struct bound bound[COUNTERS];
-	uint8_t refused;    /* bit per class of events (event_class()) */
-	bool eager;         /* alarms go off at once */
-	bool drifts;        /* totals grow while they are read: values are not compared */
-	uint8_t first;      /* where totals start */
-	uint64_t looked;    /* hints that the library may not have followed yet */
-	bool serving;       /* vpmu_service() runs */
-	bool written;       /* a register has been: until the service the guest does not run */
-	bool pmi;           /* an overflow that asks for a PMI has been told */
-	unsigned int calls; /* of the source, in this step */
+	struct filter filters[2];
+	unsigned int filter; /* the one that was set last */
+	uint8_t refused;     /* bit per class of events (event_class()) */
+	bool eager;          /* alarms go off at once */
+	bool drifts;         /* totals grow while they are read: values are not compared */
+	uint8_t first;       /* where totals start */
+	uint64_t looked;     /* hints that the library may not have followed yet */
+	bool serving;        /* vpmu_service() runs */
+	bool written;        /* a register has been: until the service the guest does not run */
+	bool pmi;            /* an overflow that asks for a PMI has been told */
+	unsigned int calls;  /* of the source, in this step */
 } f;
 
 static bool test(uint64_t value, unsigned int n)
@@ -170,6 +184,16 @@ static unsigned int event_class(const struct vpmu_event *event)
 	return (event->id + event->umask + 3u * event->cmask + event->edge) % 8;
 }
 
+static bool is_allowed(unsigned int counter, const struct vpmu_event *event)
+{
+	const struct model_filter *filter = f.model.filter;
+
+	if (!filter)
+		return true;
+	return counter < VPMU_FIXED ? model_filter_allows(filter, event->select, event->umask)
+				    : model_filter_allows_fixed(filter, counter - VPMU_FIXED);
+}
+
 static bool is_counted(const struct vpmu_event *event)
 {
 	return !test(f.refused, event_class(event)) &&
@@ -251,6 +275,7 @@ static bool source_bind(void *source, unsigned int counter, const struct vpmu_ev
 	hold(!b->is_bound, "counter %u is bound twice", counter);
 	hold(same(event, &wanted), "counter %u is bound to another event", counter);
 	hold(is_enabled(counter), "counter %u is bound, but not enabled", counter);
+	hold(is_allowed(counter, event), "counter %u is bound, but denied", counter);
 	if (test(f.refused, event_class(event)))
 		return false;
 	*b = (struct bound){ .is_bound = true,
@@ -480,20 +505,32 @@ static void check_told(uint64_t counters)
 		     "an overflow of counter %u may be lost", i);
 }
 
-static void write_register(uint32_t msr, uint64_t value)
+static void write_as(uint32_t msr, uint64_t value,
+		     enum vpmu_answer (*write)(struct vpmu *pmu, uint32_t msr, uint64_t value),
+		     enum vpmu_answer (*expect)(struct model *model, uint32_t msr, uint64_t value))
 {
 	uint64_t before = interrupting();
 	enum vpmu_answer answer;
 
 	f.calls = 0;
-	answer = vpmu_wrmsr(f.pmu, msr, value);
-	hold(answer == model_wrmsr(&f.model, msr, value),
-	     "WRMSR %" PRIx32 "H, %" PRIx64 "H: answer %d", msr, value, answer);
+	answer = write(f.pmu, msr, value);
+	hold(answer == expect(&f.model, msr, value), "WRMSR %" PRIx32 "H, %" PRIx64 "H: answer %d",
+	     msr, value, answer);
 	hold(f.calls <= VPMU_SLOTS, "WRMSR %" PRIx32 "H: %u calls of the source", msr, f.calls);
 	f.written = true;
 	if (answer == VPMU_DONE)
 		note_written(msr);
 	check_told(before ^ interrupting());
+}
+
+static void write_register(uint32_t msr, uint64_t value)
+{
+	write_as(msr, value, vpmu_wrmsr, model_wrmsr);
+}
+
+static void host_write_register(uint32_t msr, uint64_t value)
+{
+	write_as(msr, value, vpmu_host_wrmsr, model_host_wrmsr);
 }
 
 static void read_counter(uint32_t ecx, bool allowed)
@@ -587,7 +624,7 @@ static void note_counting(void)
 		if (!is_counter(i))
 			continue;
 		event = event_of(i);
-		counts = is_enabled(i) && is_counted(&event);
+		counts = is_enabled(i) && is_counted(&event) && is_allowed(i, &event);
 		if (counts) {
 			hold(b->is_bound, "counter %u is enabled, but not bound", i);
 			hold(same(&b->event, &event), "counter %u counts another event", i);
@@ -881,6 +918,7 @@ static void init(void)
 		ops = NULL;
 		valid = config.version == 0;
 	}
+	f.ops = ops;
 	error = vpmu_init(f.pmu, &config, ops, &f);
 	hold((error == VPMU_OK) == valid, "init: error %d", error);
 	hold(vpmu_error_text(config.vendor, (enum vpmu_error)(how % VPMU_ERRORS))[0],
@@ -1068,10 +1106,165 @@ static void (*const steps[])(void) = {
 
 #define STEPS (sizeof(steps) / sizeof(steps[0]))
 
+static void host_write_one(void)
+{
+	uint32_t msr = take_msr();
+
+	host_write_register(msr, take_value(msr));
+}
+
+/* From the next service on the source refuses other events. */
+static void ask_again(void)
+{
+	f.refused = take8(&f.in);
+	vpmu_ask_again(f.pmu);
+}
+
+static uint64_t take_entry(bool masked)
+{
+	uint8_t how = take8(&f.in);
+	uint64_t entry = take_select();
+
+	if (masked)
+		entry |= (uint64_t)take8(&f.in) << 56 | (uint64_t)(how & 1) << 55;
+	return how < 0xe0 ? entry : entry ^ UINT64_C(1) << take8(&f.in) % 64;
+}
+
+/* Into the filter that is not in force: a service heeds the one before first. */
+static struct filter *take_filter(void)
+{
+	uint8_t how = take8(&f.in);
+	struct filter *filter = &f.filters[!f.filter];
+	uint32_t count = how >> 2 & 15;
+
+	service();
+	for (uint32_t i = 0; i < count; i++)
+		filter->entries[i] = take_entry(how & 2);
+	filter->theirs = (struct vpmu_filter){
+		.masked = how & 2, .fixed = take8(&f.in), .count = count, .entries = filter->entries
+	};
+	filter->theirs.action = how & 1 ? VPMU_FILTER_ALLOW : VPMU_FILTER_DENY;
+	filter->model = (struct model_filter){ .action = how & 1 ? 0 : 1,
+					       .flags = how >> 1 & 1,
+					       .fixed_bitmap = filter->theirs.fixed,
+					       .count = count,
+					       .entries = filter->entries };
+	return filter;
+}
+
+static void set_filter(void)
+{
+	struct filter *filter = take_filter();
+	bool valid = model_filter_is_valid(f.model.config.vendor, &filter->model);
+
+	hold((vpmu_set_filter(f.pmu, &filter->theirs) == VPMU_OK) == valid, "a filter is %s",
+	     valid ? "refused" : "not refused");
+	if (!valid)
+		return;
+	f.model.filter = &filter->model;
+	f.filter = !f.filter;
+}
+
+static void no_filter(void)
+{
+	hold(vpmu_set_filter(f.pmu, NULL) == VPMU_OK, "a filter cannot be ended");
+	f.model.filter = NULL;
+}
+
+/* The vCPU goes on in another PMU. Whoever moves it gives it the same filter. */
+static void use_another_pmu(void)
+{
+	const struct vpmu_config config = f.pmu->config;
+	struct vpmu *other = malloc(sizeof(*other));
+
+	hold(other, "there is no memory");
+	memset(other, 0x5a, sizeof(*other));
+	vpmu_reset(f.pmu);
+	free(f.pmu);
+	f.pmu = other;
+	f.looked = 0;
+	hold(vpmu_init(other, &config, f.ops, &f) == VPMU_OK, "it cannot be initialised again");
+	vpmu_set_filter(other, f.model.filter ? &f.filters[f.filter].theirs : NULL);
+}
+
+/* The model gets the state that has been loaded, which has to be one that it can have. */
+static void adopt(const uint8_t *image)
+{
+	uint32_t msrs[64];
+	unsigned int count = vpmu_state_msrs(f.pmu, msrs, 64);
+
+	for (unsigned int i = 0; i < count; i++) {
+		uint64_t value = 0, kept = 0;
+
+		hold(vpmu_host_rdmsr(f.pmu, msrs[i], &value) == VPMU_DONE &&
+			     model_host_wrmsr(&f.model, msrs[i], value) == VPMU_DONE &&
+			     model_rdmsr(&f.model, msrs[i], &kept) == VPMU_DONE && kept == value,
+		     "%" PRIx32 "H is loaded as %" PRIx64 "H", msrs[i], value);
+	}
+	/* The image's flags. */
+	f.pmi = image[16] & 1;
+	model_set_svme(&f.model, image[16] & 2);
+}
+
+static void check_loaded(const uint8_t *image, size_t size, bool damaged)
+{
+	uint8_t *again = malloc(size);
+
+	for (unsigned int i = 0; i < COUNTERS; i++)
+		hold(!f.bound[i].is_bound, "counter %u is bound after a state is loaded", i);
+	hold(again && vpmu_save(f.pmu, again, size) == VPMU_OK && !memcmp(again, image, size),
+	     "what is loaded is saved as another image");
+	free(again);
+	if (damaged || f.drifts)
+		adopt(image);
+	read_all();
+}
+
+static bool damage(uint8_t *image, size_t size, unsigned int bytes)
+{
+	bool damaged = false;
+
+	while (bytes-- > 0) {
+		uint8_t change = take8(&f.in);
+
+		image[take(&f.in, 2) % size] ^= change;
+		damaged |= change;
+	}
+	return damaged;
+}
+
+/* Saved, perhaps damaged, and loaded into this PMU or another. */
+static void save_and_load(void)
+{
+	uint8_t how = take8(&f.in);
+	size_t size = vpmu_state_size(f.pmu);
+	uint8_t *image = malloc(size);
+	struct vpmu before;
+	enum vpmu_error error;
+	bool damaged;
+
+	f.calls = 0;
+	hold(image && vpmu_save(f.pmu, image, size) == VPMU_OK, "it cannot be saved");
+	hold(f.calls <= VPMU_SLOTS, "saving: %u calls of the source", f.calls);
+	damaged = damage(image, size, how & 3);
+	if (!damaged && how & 0x80)
+		use_another_pmu();
+	before = *f.pmu;
+	f.calls = 0;
+	error = vpmu_load(f.pmu, image, size);
+	hold(damaged || error == VPMU_OK, "what has been saved is refused");
+	if (error == VPMU_OK)
+		check_loaded(image, size, damaged);
+	else
+		hold(f.calls == 0 && !memcmp(&before, f.pmu, sizeof(before)),
+		     "a state is refused, but something has changed");
+	free(image);
+}
+
 /* A byte of the last ones is one of these. */
 static void (*const more_steps[])(void) = {
-	change_svme,
-	read_shared_one,
+	change_svme, read_shared_one, host_write_one, ask_again,
+	set_filter,  set_filter,      no_filter,      save_and_load,
 };
 
 #define MORE_STEPS (sizeof(more_steps) / sizeof(more_steps[0]))
