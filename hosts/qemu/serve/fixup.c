@@ -38,13 +38,14 @@ void fixup_behind(struct vcpu *vcpu, const struct site *site, struct fixup fixup
 static void apply_cpuid(struct vcpu *vcpu)
 {
 	static const enum reg regs[4] = { GUEST_AX, GUEST_BX, GUEST_CX, GUEST_DX };
-	uint32_t values[4];
+	uint32_t values[4], before[4];
 
 	for (unsigned int i = 0; i < 4; i++)
-		values[i] = (uint32_t)reg_read(regs[i]);
+		values[i] = before[i] = (uint32_t)reg_read(regs[i]);
 	vpmu_cpuid(&vcpu->pmu, vcpu->fixup.index, vcpu->fixup.subleaf, values);
 	for (unsigned int i = 0; i < 4; i++)
-		reg_write(regs[i], values[i]);
+		if (values[i] != before[i])
+			reg_write(regs[i], values[i]);
 }
 
 static void apply_shared(struct vcpu *vcpu)
