@@ -88,6 +88,63 @@ seq_\name:
 	.endr
 	ret
 
+	/* 10 with a memory operand that is only an address. */
+	sequence addresses
+	invlpg (%rdi)
+	clflush (%rdi)
+	clflushopt (%rdi)
+	clwb (%rdi)
+	.byte 0x0f, 0x1c, 0x07	/* CLDEMOTE */
+	prefetcht0 (%rdi)
+	prefetchw (%rdi)
+	.byte 0x0f, 0x0d, 0x17	/* PREFETCHWT1 */
+	nopl (%rdi)
+	lea (%rdi), %rax
+	ret
+
+	/* 10 that load, 8 that store, 5 that do both, and a move. */
+	sequence operands
+	sgdt (%rdi)
+	lgdt (%rdi)
+	sidt (%rdi)
+	lidt (%rdi)
+	movw %ss, (%rdi)
+	verr (%rdi)
+	verw (%rdi)
+	btl %eax, (%rdi)
+	mov %rdi, %rsi
+	lodsq
+	scasq
+	cmpsq
+	stosq
+	movsq
+	movntil %eax, (%rdi)
+	fxsave (%rdi)
+	fxrstor (%rdi)
+	pushq (%rdi)
+	popq (%rdi)
+	lock xaddl %eax, (%rdi)
+	cmpxchg8b (%rdi)
+	setc (%rdi)
+	enter $0, $0
+	leave
+	ret
+
+	/* An instruction that the plugin's decoder does not know: 0F 1A /4, a NOP. */
+	sequence unknown
+	mov (%rdi), %rax
+	mov %rax, (%rdi)
+	.byte 0x0f, 0x1a, 0x27
+	mov (%rdi), %rax
+	call 1f
+	xor %eax, %eax
+	.byte 0x0f, 0x1a, 0x27
+	jz 2f
+1:	ret
+2:	mov %rax, (%rdi)
+	.byte 0x0f, 0x1a, 0x27
+	ret
+
 	/* An iteration is no instruction of its own. */
 	sequence repeat
 	mov %rdi, %rsi
@@ -195,6 +252,21 @@ fault_after:
 	ret
 	.section .fault_table, "a"
 	.quad fault_at, fault_after
+	.text
+
+	/* In ring 3: it loads twice and stores three times before an instruction that is none. */
+	sequence invalid
+	mov (%rdi), %rax
+	mov %rax, (%rdi)
+	mov %rax, (%rdi)
+	incq (%rdi)
+invalid_at:
+	.byte 0x0f, 0x0a
+	mov (%rdi), %rax
+invalid_after:
+	ret
+	.section .fault_table, "a"
+	.quad invalid_at, invalid_after
 	.text
 
 	/* 10 at a time: the counter is off between the last two. */

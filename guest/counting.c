@@ -8,8 +8,8 @@
 
 typedef void sequence(void *);
 sequence seq_empty, seq_nops, seq_long, seq_loop, seq_loop_instruction, seq_branches, seq_loads,
-	seq_stores, seq_memory, seq_repeat, seq_devices, seq_odd, seq_far, seq_self_modifying,
-	seq_reads, seq_fault, seq_toggle;
+	seq_stores, seq_memory, seq_addresses, seq_operands, seq_unknown, seq_invalid, seq_repeat,
+	seq_devices, seq_odd, seq_far, seq_self_modifying, seq_reads, seq_fault, seq_toggle;
 
 /* What a sequence holds, its RET and the call to it included. */
 struct known {
@@ -28,6 +28,9 @@ static const struct known sequences[] = {
 	{ "loads", seq_loads, 12, 2, 0, 1, 1, 11, 1 },
 	{ "stores", seq_stores, 12, 2, 0, 1, 1, 1, 11 },
 	{ "PUSH, POP, INC of memory, and LEA", seq_memory, 42, 2, 0, 1, 1, 21, 21 },
+	{ "INVLPG, CLFLUSH and their like", seq_addresses, 12, 2, 0, 1, 1, 1, 1 },
+	{ "memory operands of all kinds", seq_operands, 26, 2, 0, 1, 1, 16, 14 },
+	{ "code with unknown instructions", seq_unknown, 13, 5, 1, 2, 2, 4, 4 },
 	{ "device registers", seq_devices, 33, 2, 0, 1, 1, 6, 1 },
 };
 
@@ -42,7 +45,7 @@ static const struct known odd_sequences[] = {
 /* What measured_call adds to the sequence and its call: three moves and WRMSR. */
 #define AROUND (MEASURE_INSTRUCTIONS - 1)
 
-static uint64_t data[64];
+static uint64_t data[128] __attribute__((aligned(64)));
 
 static void measure(const struct known *known)
 {
@@ -325,6 +328,23 @@ static void test_levels(void)
 	ok(!counter_read(0) && !counter_read(1), "USR does not count code in ring 0");
 }
 
+/* In ring 3, less what the way there loads and stores. */
+static void test_invalid(void)
+{
+	uint64_t loads = 0, stores = 0;
+
+	for (unsigned int run = 0; run < 2; run++) {
+		pmu_clear();
+		counter_program(0, EVENT_SKYLAKE_LOADS, SEL_EN | SEL_USR);
+		counter_program(1, EVENT_SKYLAKE_STORES, SEL_EN | SEL_USR);
+		measure_all(run_in_user, (void *)(uintptr_t)(run ? seq_invalid : seq_empty));
+		loads = counter_read(0) - loads;
+		stores = counter_read(1) - stores;
+	}
+	is(loads, 2, "what comes before an invalid instruction loads");
+	is(stores, 3, "and stores, but not what comes behind it in its block");
+}
+
 void test_main(void)
 {
 	pmu_need();
@@ -345,5 +365,6 @@ void test_main(void)
 	test_reads(32, "a fixed counter");
 	test_masks();
 	test_levels();
-	is(this_cpu()->traps[VECTOR_UD], 2, "no #UD has been seen but those that were asked for");
+	test_invalid();
+	is(this_cpu()->traps[VECTOR_UD], 3, "no #UD has been seen but those that were asked for");
 }

@@ -13,7 +13,6 @@
 #define EFLAGS_VM 0x20000
 #define EFLAGS_IOPL 0x3000
 #define MSR_GLOBAL_CTRL 0x38f
-#define COUNTERS 3
 
 	/* One access: registers from the request, and back. */
 	.macro access size, request, name, bytes:vararg
@@ -76,6 +75,36 @@ code\size\()_run:
 1:	dec %ebx
 	jnz 1b
 	int $VECTOR_LEAVE
+
+	/* Five for each turn, and two. BOUND and INTO do not branch. */
+	.globl code\size\()_run_untaken
+code\size\()_run_untaken:
+	mov \request + REQUEST_TURNS, %ebx
+1:	xor %eax, %eax
+	bound %eax, \request + REQUEST_BOUNDS
+	into
+	dec %ebx
+	jnz 1b
+	int $VECTOR_LEAVE
+
+	/* Two for each turn, three, and INTO. */
+	.globl code\size\()_run_into
+code\size\()_run_into:
+	mov \request + REQUEST_TURNS, %ebx
+1:	dec %ebx
+	jnz 1b
+	mov $0x7fffffff, %eax
+	add $1, %eax
+	into
+
+	/* Two for each turn, and two. */
+	.globl code\size\()_run_bound
+code\size\()_run_bound:
+	mov \request + REQUEST_TURNS, %ebx
+1:	dec %ebx
+	jnz 1b
+	mov $-1, %eax
+	bound %eax, \request + REQUEST_BOUNDS
 
 	/* Two for each turn, and one: what faults has not retired. */
 	.globl code\size\()_run_fault

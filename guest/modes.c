@@ -10,11 +10,16 @@
 #define MSR_GS_BASE 0xc0000101
 #define VALUE       0x123456789abcull
 #define TURNS       100
+#define VECTOR_OF   4
+#define VECTOR_BR   5
+#define GATE_KERNEL 0x8e
+#define GATE_USER   0xee
 #define FLAGS_MADE  (FLAG_OF | FLAG_SF | FLAG_AF | FLAG_PF)
 
 struct request {
 	uint32_t eax, ebx, ecx, edx, flags, turns, entry;
 	uint32_t vector, error, ip, cs; /* how it left its mode */
+	int32_t bounds[2];
 };
 
 struct legacy {
@@ -35,7 +40,8 @@ struct table_pointer {
 /* Code of one size; 16-bit code is linked where it is not. */
 struct code {
 	const char *rdmsr, *rdmsr_at, *wrmsr, *wrmsr_at, *rdpmc, *rdpmc_at, *cpuid, *lock_rdpmc,
-		*lock_rdpmc_at, *data_rdpmc, *behind_flags, *count, *run, *run_fault, *run_gp;
+		*lock_rdpmc_at, *data_rdpmc, *behind_flags, *count, *run, *run_untaken, *run_into,
+		*run_bound, *run_fault, *run_gp;
 };
 
 #define CODE_NAMES(size)                                                                           \
@@ -43,14 +49,16 @@ struct code {
 		code##size##_wrmsr_at[], code##size##_rdpmc[], code##size##_rdpmc_at[],            \
 		code##size##_cpuid[], code##size##_lock_rdpmc[], code##size##_lock_rdpmc_at[],     \
 		code##size##_data_rdpmc[], code##size##_behind_flags[], code##size##_count[],      \
-		code##size##_run[], code##size##_run_fault[], code##size##_run_gp[]
+		code##size##_run[], code##size##_run_untaken[], code##size##_run_into[],           \
+		code##size##_run_bound[], code##size##_run_fault[], code##size##_run_gp[]
 #define CODE(size)                                                                                 \
 	{                                                                                          \
 		code##size##_rdmsr, code##size##_rdmsr_at, code##size##_wrmsr,                     \
 			code##size##_wrmsr_at, code##size##_rdpmc, code##size##_rdpmc_at,          \
 			code##size##_cpuid, code##size##_lock_rdpmc, code##size##_lock_rdpmc_at,   \
 			code##size##_data_rdpmc, code##size##_behind_flags, code##size##_count,    \
-			code##size##_run, code##size##_run_fault, code##size##_run_gp              \
+			code##size##_run, code##size##_run_untaken, code##size##_run_into,         \
+			code##size##_run_bound, code##size##_run_fault, code##size##_run_gp        \
 	}
 
 CODE_NAMES(16);
@@ -135,10 +143,12 @@ static void make_idt(void)
 	for (unsigned int i = 0; i <= VECTOR_LEAVE; i++) {
 		uint32_t at = (uint32_t)(uintptr_t)legacy_stubs + i * 16;
 
-		legacy_idt[i] = (struct gate){ .offset_low = (uint16_t)at,
-					       .selector = SEL_CODE32,
-					       .type = i == VECTOR_LEAVE ? 0xee : 0x8e,
-					       .offset_high = (uint16_t)(at >> 16) };
+		legacy_idt[i] =
+			(struct gate){ .offset_low = (uint16_t)at,
+				       .selector = SEL_CODE32,
+				       .type = i == VECTOR_LEAVE || i == VECTOR_OF ? GATE_USER
+										   : GATE_KERNEL,
+				       .offset_high = (uint16_t)(at >> 16) };
 	}
 }
 
@@ -322,7 +332,9 @@ static void test_cpuid(const struct mode *mode)
 	   "%s: CPUID.0AH is what it is in 64-bit mode", mode->name);
 }
 
-static bool counts(const struct mode *mode, const char *code, unsigned int more)
+/* What a turn holds, what else there is, and how many far branches are of it. */
+static bool counts(const struct mode *mode, const char *code, unsigned int per_turn,
+		   unsigned int more, unsigned int far)
 {
 	uint64_t level = mode->user ? SEL_USR : SEL_OS;
 	bool good = true;
@@ -331,18 +343,32 @@ static bool counts(const struct mode *mode, const char *code, unsigned int more)
 		pmu_clear();
 		counter_program(0, EVENT_INSTRUCTIONS, SEL_EN | level);
 		counter_program(1, EVENT_SKYLAKE_CONDITIONAL, SEL_EN | level);
+		counter_program(2, EVENT_BRANCHES, SEL_EN | level);
+		counter_program(3, EVENT_SKYLAKE_FAR_BRANCHES, SEL_EN | level);
 		if (mode->user)
-			wrmsr(MSR_GLOBAL_CTRL, 3);
+			wrmsr(MSR_GLOBAL_CTRL, COUNTERS);
 		request->turns = turns;
 		run(mode, code);
 		wrmsr(MSR_GLOBAL_CTRL, 0);
-		if (counter_read(0) == 2 * turns + more && counter_read(1) == turns)
+		if (counter_read(0) == per_turn * turns + more && counter_read(1) == turns &&
+		    counter_read(2) == turns + far && counter_read(3) == far)
 			continue;
 		good = false;
-		print("# %u turns: %lu instructions, %lu conditional branches\n", turns,
-		      counter_read(0), counter_read(1));
+		print("# %u turns: %lu instructions, branches: %lu, %lu conditional, %lu far\n",
+		      turns, counter_read(0), counter_read(2), counter_read(1), counter_read(3));
 	}
 	pmu_clear();
+	return good;
+}
+
+/* An INTO that the gate's privilege level refuses is a #GP. */
+static bool counts_refused_into(const struct mode *mode)
+{
+	bool good;
+
+	legacy_idt[VECTOR_OF].type = GATE_KERNEL;
+	good = counts(mode, mode->code->run_into, 2, 3, 0) && request->vector == VECTOR_GP;
+	legacy_idt[VECTOR_OF].type = GATE_USER;
 	return good;
 }
 
@@ -350,11 +376,22 @@ static void test_counts(const struct mode *mode)
 {
 	const struct code *code = mode->code;
 
-	ok(counts(mode, mode->user ? code->run : code->count, mode->user ? 2 : 3),
-	   "%s: instructions and conditional branches are exact", mode->name);
-	if (mode->user)
-		ok(counts(mode, code->run_fault, 1) && counts(mode, code->run_gp, 1),
-		   "%s: also where a fault ends the code", mode->name);
+	if (!mode->user) {
+		ok(counts(mode, code->count, 2, 3, 0), "%s: instructions and branches are exact",
+		   mode->name);
+		return;
+	}
+	ok(counts(mode, code->run, 2, 2, 1), "%s: instructions and branches are exact", mode->name);
+	ok(counts(mode, code->run_fault, 2, 1, 0) && counts(mode, code->run_gp, 2, 1, 0),
+	   "%s: also where a fault ends the code", mode->name);
+	ok(counts(mode, code->run_untaken, 5, 2, 1),
+	   "%s: INTO without OF, and BOUND, are no branches", mode->name);
+	ok(counts(mode, code->run_into, 2, 4, 1) && request->vector == VECTOR_OF,
+	   "%s: INTO with OF is a far branch", mode->name);
+	ok(counts(mode, code->run_bound, 2, 2, 0) && request->vector == VECTOR_BR,
+	   "%s: BOUND that faults is no branch", mode->name);
+	if (mode->how)
+		ok(counts_refused_into(mode), "%s: INTO that is a #GP is no branch", mode->name);
 }
 
 /* The same code with nothing in between: a mode follows another one at the same place. */
@@ -379,10 +416,14 @@ void test_main(void)
 	pmu_clear();
 	trap_hook[VECTOR_GP] = on_leave;
 	trap_hook[VECTOR_UD] = on_leave;
+	trap_hook[VECTOR_OF] = on_leave;
+	trap_hook[VECTOR_BR] = on_leave;
 	trap_hook[VECTOR_LEAVE] = on_leave;
 	make_gdt();
 	make_idt();
 	make_low();
+	request->bounds[0] = 0;
+	request->bounds[1] = INT32_MAX;
 	for (unsigned int i = 0; i < ARRAY_SIZE(modes); i++) {
 		test_msrs(&modes[i]);
 		test_rdpmc(&modes[i]);

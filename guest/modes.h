@@ -34,7 +34,10 @@
 #define REQUEST_ERROR  32
 #define REQUEST_IP     36
 #define REQUEST_CS     40
+#define REQUEST_BOUNDS 44
 
 #define VECTOR_LEAVE 0x80
+
+#define COUNTERS 0xf /* those that count, in GLOBAL_CTRL */
 
 #endif

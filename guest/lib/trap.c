@@ -53,8 +53,8 @@ static void set_gate(unsigned int vector)
 	idt[vector] = (struct gate){
 		.offset_low = (uint16_t)at,
 		.selector = SEL_CODE,
-		/* An interrupt gate; user code may only use the one it returns by, and INT3. */
-		.type = vector == VECTOR_USER_RETURN || vector == 3 ? 0xee : 0x8e,
+		/* An interrupt gate; user code may use the one it returns by, INT3 and INTO. */
+		.type = vector == VECTOR_USER_RETURN || vector == 3 || vector == 4 ? 0xee : 0x8e,
 		.offset_middle = (uint16_t)(at >> 16),
 	};
 }

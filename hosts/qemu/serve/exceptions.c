@@ -43,6 +43,20 @@ static bool is_trap(uint64_t from, unsigned int length)
 	       (base <= UINT32_MAX && base % 16 == 0 && (frame.flags & FLAGS_FIXED) == FLAGS_ONE);
 }
 
+/* What the block has counted of an instruction at which an exception has been delivered. */
+static void uncount_from_index(struct vcpu *vcpu, const struct block *block, unsigned int index,
+			       uint64_t from)
+{
+	const struct block_insn *insn = &block->insn[index];
+	bool trapped = is_trap(from, insn->length);
+
+	totals_correct(vcpu, block, index + trapped);
+	if (!trapped || !insn->is_into)
+		return;
+	source_count(vcpu, CLASS_BRANCH, block->level);
+	source_count(vcpu, CLASS_FAR_BRANCH, block->level);
+}
+
 /*
  * False: the instruction is not one of the block's. Mappings share translations, so an
  * instruction is found by the offset of its address in the page. The last counted block
@@ -55,7 +69,7 @@ static bool uncount_from(struct vcpu *vcpu, const struct block *block, uint64_t 
 		return false;
 	for (unsigned int i = 0; i < block->count; i++)
 		if ((block->vaddr + block->insn[i].offset) % PAGE == from % PAGE) {
-			totals_correct(vcpu, block, i + is_trap(from, block->insn[i].length));
+			uncount_from_index(vcpu, block, i, from);
 			return true;
 		}
 	return false;

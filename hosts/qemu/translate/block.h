@@ -13,7 +13,8 @@
 struct block_insn {
 	uint16_t offset; /* of its address from the block's */
 	uint8_t classes; /* bit 1 << enum event_class; CLASS_INTERRUPT never */
-	uint8_t length;
+	uint8_t length : 7;
+	bool is_into : 1;
 };
 
 /* A counted block. */

@@ -46,7 +46,8 @@ static struct block_insn describe_insn(const struct translation *t, size_t index
 	return (struct block_insn){
 		.offset = (uint16_t)(qemu_plugin_insn_vaddr(insn) - t->vaddr),
 		.classes = (uint8_t)translation_classes(t, index),
-		.length = (uint8_t)qemu_plugin_insn_size(insn),
+		.length = qemu_plugin_insn_size(insn) & 0x7f,
+		.is_into = t->facts && t->facts[index].is_into,
 	};
 }
 

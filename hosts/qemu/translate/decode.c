@@ -125,6 +125,10 @@ static unsigned int branch_classes(const ZydisDecodedInstruction *insn)
 			return bit(CLASS_BRANCH) | bit(CLASS_FAR_BRANCH);
 		return bit(CLASS_BRANCH) | bit(CLASS_RETURN);
 	case ZYDIS_CATEGORY_INTERRUPT:
+		/* INTO is a branch only if it is taken. BOUND is none: its exception is a fault. */
+		if (insn->mnemonic == ZYDIS_MNEMONIC_INTO || insn->mnemonic == ZYDIS_MNEMONIC_BOUND)
+			return 0;
+		return bit(CLASS_BRANCH) | bit(CLASS_FAR_BRANCH);
 	case ZYDIS_CATEGORY_SYSCALL:
 	case ZYDIS_CATEGORY_SYSRET:
 		return bit(CLASS_BRANCH) | bit(CLASS_FAR_BRANCH);
@@ -154,8 +158,20 @@ static enum insn_flow flow_of(const ZydisDecodedInstruction *insn,
 	}
 }
 
-static bool is_hint(const ZydisDecodedInstruction *insn)
+/* Its memory operand is an address, at which nothing is read or written. */
+static bool has_address_only(const ZydisDecodedInstruction *insn)
 {
+	switch (insn->mnemonic) {
+	case ZYDIS_MNEMONIC_CLDEMOTE:
+	case ZYDIS_MNEMONIC_CLFLUSH:
+	case ZYDIS_MNEMONIC_CLFLUSHOPT:
+	case ZYDIS_MNEMONIC_CLWB:
+	case ZYDIS_MNEMONIC_INVLPG:
+	case ZYDIS_MNEMONIC_PREFETCHWT1:
+		return true;
+	default:
+		break;
+	}
 	return insn->meta.category == ZYDIS_CATEGORY_NOP ||
 	       insn->meta.category == ZYDIS_CATEGORY_WIDENOP ||
 	       insn->meta.category == ZYDIS_CATEGORY_PREFETCH;
@@ -166,7 +182,7 @@ static unsigned int memory_classes(const ZydisDecodedInstruction *insn,
 {
 	unsigned int classes = 0;
 
-	if (is_hint(insn))
+	if (has_address_only(insn))
 		return 0;
 	for (unsigned int i = 0; i < insn->operand_count; i++) {
 		const ZydisDecodedOperand *operand = &operands[i];
@@ -210,11 +226,14 @@ bool decode_facts(const uint8_t *bytes, size_t length, enum code_size size,
 	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 	const ZydisDecoder *with = decoder(size);
 
+	*facts = (struct insn_facts){ .classes = (uint8_t)bit(CLASS_INSTRUCTION),
+				      .uses_flags = true };
 	if (!with || !ZYAN_SUCCESS(ZydisDecoderDecodeFull(with, bytes, length, &insn, operands)) ||
 	    insn.length != length)
 		return false;
 	facts->classes = (uint8_t)(bit(CLASS_INSTRUCTION) | branch_classes(&insn) |
 				   memory_classes(&insn, operands));
+	facts->is_into = insn.mnemonic == ZYDIS_MNEMONIC_INTO;
 	facts->flow = flow_of(&insn, operands);
 	facts->empties_caches =
 		insn.mnemonic == ZYDIS_MNEMONIC_WBINVD || insn.mnemonic == ZYDIS_MNEMONIC_INVD;

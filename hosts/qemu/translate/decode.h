@@ -28,6 +28,7 @@ struct insn_facts {
 	bool uses_flags; /* reads or writes any of CF, PF, AF, ZF, SF, OF */
 	bool has_rep;    /* any of the REP prefixes */
 	bool empties_caches;
+	bool is_into; /* INTO: it is a branch if its exception is delivered */
 	enum insn_flow flow;
 };
 
@@ -43,7 +44,10 @@ bool decode_is_rep_string(const uint8_t *bytes, size_t length);
  */
 bool decode_target(const uint8_t *bytes, size_t length, int64_t *offset);
 
-/* False if the bytes are not one instruction of this length at this code size. */
+/*
+ * False if the bytes are not one known instruction of this length at this code size. The
+ * facts are then those of an instruction that may use the flags and does nothing else.
+ */
 bool decode_facts(const uint8_t *bytes, size_t length, enum code_size size,
 		  struct insn_facts *facts);
 

@@ -28,43 +28,59 @@ static size_t bytes_of(const struct translation *t, size_t index, uint8_t bytes[
 	return qemu_plugin_insn_data(qemu_plugin_tb_get_insn(t->tb, index), bytes, INSN_MAX);
 }
 
-static bool decode_as(struct translation *t, enum code_size size)
+/* How many instructions have at this code size the length that QEMU gives them. */
+static size_t decode_as(struct translation *t, enum code_size size)
 {
+	size_t known = 0;
+
 	for (size_t i = 0; i < t->count; i++) {
 		uint8_t bytes[INSN_MAX];
 		size_t length = bytes_of(t, i, bytes);
 
-		if (!decode_facts(bytes, length, size, &t->facts[i]))
-			return false;
+		known += decode_facts(bytes, length, size, &t->facts[i]);
 	}
-	return true;
+	return known;
+}
+
+#define CODE_SIZES 3
+
+/* CS.L and CS.D cannot be read. */
+static const enum code_size *likely_sizes(void)
+{
+	static const enum code_size long_mode[CODE_SIZES] = { CODE_64, CODE_32, CODE_16 };
+	static const enum code_size legacy[CODE_SIZES] = { CODE_32, CODE_16, CODE_16 };
+	static const enum code_size real[CODE_SIZES] = { CODE_16, CODE_32, CODE_32 };
+
+	if (reg_read(GUEST_EFER) & EFER_LMA)
+		return long_mode;
+	return reg_read(GUEST_CR0) & CR0_PE ? legacy : real;
 }
 
 /*
- * CS.L and CS.D cannot be read. The code size is the likeliest one at which Zydis finds
- * the lengths that QEMU has found. If there is none, because Zydis does not know one of
- * the instructions, nothing is known of any of them.
+ * The code size is the one at which most lengths are those that QEMU has found, and the
+ * likeliest of several. The rest are instructions that Zydis does not know.
  */
 void translation_decode(struct translation *t)
 {
-	static const enum code_size long_mode[] = { CODE_64, CODE_32, CODE_16 };
-	static const enum code_size legacy[] = { CODE_32, CODE_16, CODE_16 };
-	static const enum code_size real[] = { CODE_16, CODE_32, CODE_32 };
-	const enum code_size *sizes = legacy;
+	const enum code_size *sizes;
+	unsigned int best = 0;
+	size_t most = 0;
 
 	if (t->facts)
 		return;
+	sizes = likely_sizes();
 	t->facts = g_new(struct insn_facts, t->count);
-	if (reg_read(GUEST_EFER) & EFER_LMA)
-		sizes = long_mode;
-	else if (!(reg_read(GUEST_CR0) & CR0_PE))
-		sizes = real;
-	for (unsigned int i = 0; i < 3; i++)
-		if (decode_as(t, sizes[i]))
+	for (unsigned int i = 0; i < CODE_SIZES; i++) {
+		size_t known = decode_as(t, sizes[i]);
+
+		if (known == t->count)
 			return;
-	for (size_t i = 0; i < t->count; i++)
-		t->facts[i] = (struct insn_facts){ .classes = 1u << CLASS_INSTRUCTION,
-						   .uses_flags = true };
+		if (known > most) {
+			most = known;
+			best = i;
+		}
+	}
+	decode_as(t, sizes[best]);
 }
 
 unsigned int translation_classes(const struct translation *t, size_t index)
