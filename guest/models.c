@@ -8,6 +8,8 @@
 
 #define MSR_OFFCORE_RSP_0 0x1a6
 #define MSR_OFFCORE_RSP_1 0x1a7
+#define OFFCORE_READS     0x3fc0010001ul /* data reads beyond L2 */
+#define OFFCORE_OF_STATE  0x84040001ul   /* those that find a modified line: no model tells */
 
 typedef void sequence(uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 
@@ -452,6 +454,36 @@ static void test_offcore(void)
 	is(counter_read(0), 24576, "and those that hit the LLC");
 }
 
+static uint64_t offcore_reads(unsigned int counter, uint64_t value)
+{
+	wrmsr(MSR_OFFCORE_RSP_0, value);
+	zero();
+	seq_load((uintptr_t)data, 24576, 64, 2);
+	return counter_read(counter);
+}
+
+static void test_offcore_changes(void)
+{
+	static const enum event events[] = { EVENT_INSTRUCTIONS, EVENT_INSTRUCTIONS,
+					     EVENT_INSTRUCTIONS, EVENT_SKYLAKE_OFFCORE_0 };
+
+	wrmsr(MSR_OFFCORE_RSP_0, OFFCORE_OF_STATE);
+	program(events);
+	is(offcore_reads(3, OFFCORE_OF_STATE), 0, "a value that no model can tell counts nothing");
+	is(offcore_reads(3, OFFCORE_READS), 2 * 24576,
+	   "the same counter counts with another value");
+	is(offcore_reads(3, OFFCORE_OF_STATE), 0, "and no more when that has been taken back");
+	offcore_reads(3, OFFCORE_READS);
+	wrmsr(MSR_PERFEVTSEL0 + 3, EVENT_SKYLAKE_OFFCORE_0);
+	counter_program(1, EVENT_SKYLAKE_OFFCORE_0, SEL_ALL);
+	is(offcore_reads(1, 0), 0, "another counter counts with another value");
+	wrmsr(MSR_PERFEVTSEL0 + 1, EVENT_SKYLAKE_OFFCORE_0);
+	wrmsr(MSR_OFFCORE_RSP_0, OFFCORE_READS);
+	counter_program(3, EVENT_SKYLAKE_OFFCORE_0, SEL_ALL);
+	is(offcore_reads(3, OFFCORE_READS), 2 * 24576, "and the first, started again, as before");
+	wrmsr(MSR_OFFCORE_RSP_0, 0);
+}
+
 static void test_not_counted(void)
 {
 	static const enum event events[] = { EVENT_SKYLAKE_L1D_REPLACEMENT,
@@ -496,6 +528,7 @@ void test_main(void)
 	test_mappings();
 	test_cache_levels();
 	test_offcore();
+	test_offcore_changes();
 	test_not_counted();
 	finish();
 }

@@ -103,12 +103,12 @@ def perf_reports(work):
 for word; do
 	case $word in *report=*) report=$(echo "$word" | sed "s/.*report=//") ;; esac
 done
-echo "uncounted ff 07 cmask=0 inv=0 edge=0" >>"$report"
+echo "uncounted ff 07 cmask=0 inv=0 edge=0 extra=0x0" >>"$report"
 echo "vpmu plugin: the trace is not complete: out of paper" >&2
 """)
     report = work + "/perf.report"
     with open(report, "w", encoding="utf-8") as file:
-        file.write("uncounted 2e 41 cmask=0 inv=0 edge=0\n")
+        file.write("uncounted 2e 41 cmask=0 inv=0 edge=0 extra=0x0\n")
     done = vpmu("perf", "--qemu", qemu, "--report", report, "stat", "--", "true")
     check("vpmu perf names what this run has not counted, not what the report had before",
           "event ff/07" in done.stderr and "event 2e/41" not in done.stderr, done)
@@ -230,17 +230,22 @@ def with_pmu(work):
 
 
 def at_the_end(work):
-    report = 'report=$(echo "$2" | sed "s/.*report=//")\n'
+    report = 'report=$(echo "$2" | sed "s/.*report=//; s/,.*//")\n'
     qemu = stand_in(work + "/says", "qemu-system-x86_64", body=report +
-                    'echo "uncounted 2e 41 cmask=0 inv=0 edge=0" >>"$report"\n'
-                    'echo "uncounted ff 07 cmask=2 inv=1 edge=1" >>"$report"\n'
+                    'echo "uncounted 2e 41 cmask=0 inv=0 edge=0 extra=0x0" >>"$report"\n'
+                    'echo "uncounted ff 07 cmask=2 inv=1 edge=1 extra=0x0" >>"$report"\n'
+                    'echo "uncounted b7 01 cmask=0 inv=0 edge=0 extra=0x84040001" >>"$report"\n'
                     'echo "stats blocks=1" >>"$report"\nexit 7')
     done = vpmu("run", "--", qemu, *CPU)
     lines = done.stderr.splitlines()
-    check("what was programmed and not counted is named, a line each", len(lines) == 2
+    check("what was programmed and not counted is named, a line each", len(lines) == 3
           and "2e/41 (cache-misses)" in lines[0] and "--models" in lines[0].split(": ")[-1]
           and "ff/07 cmask=2 inv edge" in lines[1], done)
     check("the exit status is QEMU's", done.returncode == 7, done)
+    lines = vpmu("run", "--models", "on", "--", qemu, *CPU).stderr.splitlines()
+    check("a value of OFFCORE_RSP that no model counts is named", len(lines) == 3
+          and "b7/01 extra=0x84040001" in lines[2] and "OFFCORE_RSP" in lines[2].split(": ")[-1],
+          lines)
     done = vpmu("run", "--report", work + "/kept", "--", qemu, *CPU)
     with open(work + "/kept", encoding="utf-8") as file:
         kept = file.read()

@@ -4,7 +4,8 @@
 # Runs the bare-metal guests of build/guest under QEMU with the PMU plugin, for
 # each PMU version, and prints all their verdicts as one TAP stream. Judges
 # nothing itself but whether a guest came to its end, and of storms whether QEMU's
-# memory stayed flat and the plugin's report has its end.
+# memory stayed flat and the plugin's report has its end, and whether a report names
+# what its guest programs and nothing counts.
 #
 # tests/guest.py [GUEST...]     only these guests
 # tests/guest.py intel-v4 ...   only this PMU
@@ -34,6 +35,9 @@ TIMEOUT = 300  # only what hangs takes longer, however busy the machine is
 
 # How much a QEMU may grow between the second and the last quarter of a storm.
 STORM_GROWTH_KIB = 16 * 1024
+
+# guest: a line of its report
+REPORTED = {"models": "uncounted 0xb7 0x01 cmask=0 inv=0 edge=0 extra=0x84040001"}
 
 # guest, PMUs, processors, further QEMU arguments
 GUESTS = [
@@ -163,12 +167,12 @@ def plugin_arguments(model, options, report):
     return ["-plugin", f"{plugin},pmu={model},cpi=1,report={report}{models}"]
 
 
-def last_line(path):
+def lines_of(path):
     try:
         with open(path, encoding="utf-8") as file:
-            return (file.read().splitlines() or [""])[-1]
+            return file.read().splitlines()
     except OSError:
-        return ""
+        return []
 
 
 def run_guest(tap, guest, model, processors, options):
@@ -195,7 +199,7 @@ def run_guest(tap, guest, model, processors, options):
             err.seek(0)
             complete = pass_on(tap, prefix, out.read().decode("utf-8", "replace"))
             errors = err.read().decode("utf-8", "replace")
-        last = last_line(report) if "storm" in options else None
+        reported = lines_of(report)
     # isa-debug-exit: QEMU's status is twice the guest's, plus one.
     ended = complete and status in (1, 3)
     tap.verdict(ended, f"{prefix}: the guest comes to its end")
@@ -208,9 +212,12 @@ def run_guest(tap, guest, model, processors, options):
         growth = memory.growth()
         tap.verdict(growth is not None and growth <= STORM_GROWTH_KIB,
                     f"{prefix}: QEMU's memory stays flat")
-        tap.verdict(last.startswith("stats "),
+        tap.verdict(bool(reported) and reported[-1].startswith("stats "),
                     f"{prefix}: however much is reported, statistics end the report")
         tap.comment(f"{prefix}: it grew by {growth} KiB, to {max(memory.samples, default=0)} KiB")
+    if guest in REPORTED:
+        tap.verdict(REPORTED[guest] in reported,
+                    f"{prefix}: what is programmed and not counted is in the report")
 
 
 def main():

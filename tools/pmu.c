@@ -116,6 +116,7 @@ void pmu_check_files(const struct pmu_options *options)
 
 struct encoding {
 	unsigned int select, umask, cmask, invert, edge;
+	unsigned long long extra; /* the value of the event register that goes with it */
 };
 
 static const char *why_not(const struct encoding *encoding, const struct event_row *row,
@@ -140,6 +141,8 @@ static void print_encoding(const struct encoding *encoding, enum vpmu_vendor_id 
 		fprintf(stderr, " cmask=%u%s", encoding->cmask, encoding->invert ? " inv" : "");
 	if (encoding->edge)
 		fputs(" edge", stderr);
+	if (encoding->extra)
+		fprintf(stderr, " extra=0x%llx", encoding->extra);
 	if (row)
 		fprintf(stderr, " (%s)", row->name);
 	fprintf(stderr, ": %s\n", why_not(encoding, row, models));
@@ -157,8 +160,8 @@ unsigned int pmu_print_uncounted(int fd, const struct pmu_options *options)
 	if (!file)
 		return 0;
 	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "uncounted %x %x cmask=%u inv=%u edge=%u", &e.select, &e.umask,
-			   &e.cmask, &e.invert, &e.edge) != 5)
+		if (sscanf(line, "uncounted %x %x cmask=%u inv=%u edge=%u extra=%llx", &e.select,
+			   &e.umask, &e.cmask, &e.invert, &e.edge, &e.extra) != 6)
 			continue;
 		print_encoding(&e, vendor, pmu_models(options));
 		count++;

@@ -123,7 +123,6 @@ static void reset_one(struct vcpu *vcpu)
 	vpmu_reset(&vcpu->pmu);
 	serve_reset(vcpu);
 	lapic_reset(vcpu);
-	models_reset(vcpu);
 	record(vcpu, TRACE_RESET, VPMU_DONE, 0, 0);
 }
 

@@ -9,6 +9,7 @@
 #include "service.h"
 #include "totals.h"
 #include "vcpu.h"
+#include <inttypes.h>
 
 static struct slot *slot_at(struct vcpu *vcpu, unsigned int counter)
 {
@@ -59,8 +60,8 @@ static void set_threshold(struct vcpu *vcpu, unsigned int entry)
 
 static void report_uncounted(const struct vpmu_event *event)
 {
-	report("uncounted 0x%02x 0x%02x cmask=%u inv=%u edge=%u\n", event->select, event->umask,
-	       event->cmask, event->invert, event->edge);
+	report("uncounted 0x%02x 0x%02x cmask=%u inv=%u edge=%u extra=0x%" PRIx64 "\n",
+	       event->select, event->umask, event->cmask, event->invert, event->edge, event->extra);
 }
 
 static bool source_bind(void *source, unsigned int counter, const struct vpmu_event *event)
@@ -70,7 +71,7 @@ static bool source_bind(void *source, unsigned int counter, const struct vpmu_ev
 	struct formula formula;
 	uint64_t entries;
 
-	if (!formula_of(event, &formula) || !models_count(vcpu, formula.class)) {
+	if (!formula_of(event, &formula) || !models_can_count(formula.class, event)) {
 		report_uncounted(event);
 		return false;
 	}

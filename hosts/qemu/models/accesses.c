@@ -8,9 +8,11 @@
  */
 #include "accesses.h"
 #include "code.h"
+#include "count/installed.h"
 #include "models.h"
 #include "translate/block.h"
 #include "vcpu.h"
+#include <vpmu/msr.h>
 
 /* OFFCORE_RSP of Skylake server: the bits that make sense without line states and snoops. */
 #define REQUEST_DATA        (UINT64_C(1) << 0)
@@ -74,14 +76,33 @@ static bool matches(uint64_t wanted, uint64_t request, enum cache_level found)
 	return (wanted & RESPONSE_LLC) == RESPONSE_LLC;
 }
 
+/* What OFFCORE_RSP_0 or 1 asks for. A counter that counts has been bound with that value. */
+static uint64_t offcore_wanted(struct vcpu *vcpu, unsigned int i)
+{
+	uint64_t value = 0;
+
+	vpmu_rdmsr(&vcpu->pmu, VPMU_MSR_OFFCORE_RSP0 + i, &value);
+	return value;
+}
+
+static void count_offcore(struct vcpu *vcpu, unsigned int i, enum level level, uint64_t request,
+			  enum cache_level found)
+{
+	enum event_class class = CLASS_OFFCORE_0 + i;
+	uint64_t entries =
+		entry_bit(entry_of(class, level)) | entry_bit(entry_of(class, LEVEL_ANY));
+
+	if ((installed_entries() & entries) && matches(offcore_wanted(vcpu, i), request, found))
+		source_count(vcpu, class, level);
+}
+
 static void beyond_l2(struct vcpu *vcpu, enum level level, uint64_t request, enum cache_level found)
 {
 	source_count(vcpu, CLASS_LLC_REFERENCE, level);
 	if (found == CACHE_MEMORY)
 		source_count(vcpu, CLASS_LLC_MISS, level);
 	for (unsigned int i = 0; i < 2; i++)
-		if (matches(vcpu->models->offcore[i], request, found))
-			source_count(vcpu, CLASS_OFFCORE_0 + i, level);
+		count_offcore(vcpu, i, level, request, found);
 }
 
 static void access_data_line(struct vcpu *vcpu, enum level level, qemu_plugin_meminfo_t info,

@@ -8,11 +8,10 @@
 #include "models.h"
 #include "vcpu.h"
 #include <string.h>
+#include <vpmu/msr.h>
 
-#define MSR_PRED_CMD      0x49
-#define PRED_CMD_IBPB     1
-#define MSR_OFFCORE_RSP_0 0x1a6
-#define MSR_OFFCORE_RSP_1 0x1a7
+#define MSR_PRED_CMD  0x49
+#define PRED_CMD_IBPB 1
 
 static bool enabled;
 static bool predictor_runs, caches_run;
@@ -49,12 +48,6 @@ void models_start_vcpu(struct vcpu *vcpu)
 		accesses_start(vcpu);
 }
 
-void models_reset(struct vcpu *vcpu)
-{
-	if (vcpu->models)
-		memset(vcpu->models->offcore, 0, sizeof(vcpu->models->offcore));
-}
-
 static uint64_t entries_between(enum event_class first, enum event_class last)
 {
 	uint64_t entries = 0;
@@ -86,27 +79,20 @@ void models_translate(struct translation *t)
 		accesses_translate(t);
 }
 
-bool models_rdmsr(const struct vcpu *vcpu, uint32_t msr, uint64_t *value)
-{
-	if (!vcpu->models || msr < MSR_OFFCORE_RSP_0 || msr > MSR_OFFCORE_RSP_1)
-		return false;
-	*value = vcpu->models->offcore[msr - MSR_OFFCORE_RSP_0];
-	return true;
-}
-
 void models_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
-	if (!vcpu->models)
-		return;
-	if (msr == MSR_PRED_CMD && (value & PRED_CMD_IBPB) && predictor_runs)
+	if (vcpu->models && msr == MSR_PRED_CMD && (value & PRED_CMD_IBPB) && predictor_runs)
 		predictor_reset(&vcpu->models->predictor);
-	if (msr == MSR_OFFCORE_RSP_0 || msr == MSR_OFFCORE_RSP_1)
-		vcpu->models->offcore[msr - MSR_OFFCORE_RSP_0] = value;
 }
 
-bool models_count(const struct vcpu *vcpu, enum event_class class)
+uint32_t models_event_registers(void)
+{
+	return enabled ? VPMU_EVENT_REGISTER_OFFCORE_RSP : 0;
+}
+
+bool models_can_count(enum event_class class, const struct vpmu_event *event)
 {
 	if (class != CLASS_OFFCORE_0 && class != CLASS_OFFCORE_1)
 		return true;
-	return accesses_can_tell(vcpu->models->offcore[class - CLASS_OFFCORE_0]);
+	return accesses_can_tell(event->extra);
 }

@@ -20,7 +20,6 @@ struct models {
 	struct predictor predictor;
 	struct caches caches;      /* have no memory before they run for the first time */
 	struct branch kept_branch; /* a copy of an unresolved branch whose block is gone */
-	uint64_t offcore[2];       /* OFFCORE_RSP_0 and 1 */
 };
 
 /* The argument models=. False: neither "on" nor "off". */
@@ -30,7 +29,6 @@ const char *models_set_caches(const char *text);
 bool models_enabled(void);
 
 void models_start_vcpu(struct vcpu *vcpu);
-void models_reset(struct vcpu *vcpu);
 
 /* What is installed changes. No vCPU runs. */
 void models_installed(uint64_t before, uint64_t now);
@@ -39,10 +37,12 @@ bool models_run(void);
 /* Put into a decoded block what the running models need. */
 void models_translate(struct translation *t);
 
-/* MSRs of the models: OFFCORE_RSP and PRED_CMD. False: another MSR, or models are off. */
-bool models_rdmsr(const struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+/* A WRMSR of an MSR that is not the PMU's: PRED_CMD empties the predictor. */
 void models_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
-/* Can this class be counted? An OFFCORE class depends on its MSR. */
-bool models_count(const struct vcpu *vcpu, enum event_class class);
+
+/* The event registers that events of the models need: struct vpmu_config's. */
+uint32_t models_event_registers(void);
+/* Can this event of the class be counted? One of an OFFCORE class depends on its register. */
+bool models_can_count(enum event_class class, const struct vpmu_event *event);
 
 #endif

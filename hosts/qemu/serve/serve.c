@@ -67,7 +67,7 @@ static void serve_rdmsr(struct vcpu *vcpu, const struct site *site)
 		fault_msr(vcpu, site);
 		return;
 	case VPMU_NOT_MINE:
-		if (!lapic_rdmsr(vcpu, msr, &value) && !models_rdmsr(vcpu, msr, &value))
+		if (!lapic_rdmsr(vcpu, msr, &value))
 			return;
 		/* fallthrough */
 	case VPMU_DONE:
