@@ -22,9 +22,10 @@ demo:
 	@$(MAKE) --no-print-directory all
 	@sh tools/demo
 
+# SEED=random (or a number): what is random runs once more with that seed.
 check: setup
 	@$(MAKE) --no-print-directory all
-	@tests/run
+	@tests/run $(if $(SEED),--seed $(SEED))
 
 # Writes docs/benchmarks.md's figures; the machine should have nothing else to do.
 bench: all

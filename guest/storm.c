@@ -2,7 +2,7 @@
  *
  * All processors write random values to all PMU registers for a while, with
  * whatever interrupts come of it, and still get on with their work. Judges no
- * count.
+ * count. "seed=" begins other values.
  */
 #include "pmu.h"
 
@@ -109,10 +109,15 @@ static void one_step(unsigned int index, uint64_t *state)
 		advance((void *)&seen[index].progress);
 }
 
+static uint64_t start_random(unsigned int index)
+{
+	return 0x9e3779b97f4a7c15 * (option("seed", 0) + index + 1);
+}
+
 static void storm(void *unused)
 {
 	unsigned int index = this_cpu()->index;
-	uint64_t state = 0x9e3779b97f4a7c15 * (index + 1);
+	uint64_t state = start_random(index);
 
 	(void)unused;
 	interrupts_on();
@@ -155,7 +160,7 @@ static bool all_get_on(unsigned int cpus_count, const uint64_t then[MAX_CPUS])
 static void storm_half(unsigned int cpus_count, const char *half)
 {
 	struct stretch stretch = stretch_begin(((unsigned int)option("seconds", 5) + 1) / 2);
-	uint64_t state = 0x9e3779b97f4a7c15, then[MAX_CPUS];
+	uint64_t state = start_random(0), then[MAX_CPUS];
 
 	for (unsigned int i = 0; i < MAX_CPUS; i++)
 		then[i] = seen[i].progress;

@@ -18,7 +18,6 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <glib.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +27,7 @@
 
 #include "../tools/bring_out.h"
 #include "../tools/init/wire.h"
+#include "random.h"
 
 static struct args named; /* "file", "folder", "." */
 
@@ -520,23 +520,12 @@ static void the_guest_is_asked_for_real_names(void **state)
 
 /* --- a random guest ------------------------------------------------------------------------ */
 
-static uint64_t seed = 20261127, steps = 20000;
-
-static uint64_t random_bits(void)
-{
-	static uint64_t random;
-
-	if (!random)
-		random = 2 * seed + 1;
-	random ^= random >> 12;
-	random ^= random << 25;
-	random ^= random >> 27;
-	return random * UINT64_C(2685821657736338717);
-}
+static struct random source;
+static uint64_t steps;
 
 static unsigned int below(unsigned int n)
 {
-	return (unsigned int)((random_bits() >> 32) % n);
+	return random_below(&source, n);
 }
 
 static const char *random_name(void)
@@ -556,7 +545,7 @@ static const char *random_name(void)
 
 static void random_frame(void)
 {
-	uint32_t mode = (uint32_t)random_bits();
+	uint32_t mode = (uint32_t)random_bits(&source);
 	char bytes[64];
 
 	switch (below(12)) {
@@ -584,7 +573,7 @@ static void random_frame(void)
 		break;
 	case 10:
 		for (size_t i = 0; i < sizeof(bytes); i++)
-			bytes[i] = (char)random_bits();
+			bytes[i] = (char)random_bits(&source);
 		bring_out_take(bring_out, (uint8_t)below(14), bytes, below(sizeof(bytes)));
 		break;
 	default:
@@ -635,13 +624,6 @@ static void a_random_guest_changes_nothing_outside(void **state)
 	assert_int_equal(nftw(".", check_one, 16, FTW_PHYS), 0);
 }
 
-static uint64_t number(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-
-	return text ? strtoull(text, NULL, 0) : otherwise;
-}
-
 #define TEST(function, sentence)                                                                   \
 	{                                                                                          \
 		.name = sentence, .test_func = function, .setup_func = prepare,                    \
@@ -677,9 +659,9 @@ int main(void)
 		     "whatever a guest sends, nothing changes outside, and no bits or links come"),
 	};
 
-	seed = number("VPMU_SEED", seed);
-	steps = number("VPMU_STEPS", steps);
-	printf("# VPMU_SEED=%" PRIu64 " VPMU_STEPS=%" PRIu64 "\n", seed, steps);
+	source = random_from(random_seed());
+	steps = number_from("VPMU_STEPS", 20000);
+	printf("# VPMU_STEPS=%" PRIu64 "\n", steps);
 	fflush(stdout);
 	args_add(&named, "file");
 	args_add(&named, "./folder/");
