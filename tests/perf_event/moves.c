@@ -57,7 +57,7 @@ static void moved_binding(void **state)
 	sample(&v, 5);
 	sample_exactly(&v, 5, 10, false);
 	assert_int_equal(state_of(&v, 0).uncounted_ns, 0);
-	for (unsigned int i = 0; i < 1000; i++) {
+	for (unsigned int i = 0; i < rounds(1000); i++) {
 		happen(2);
 		assert_false(vpmu_service(&v.pmu));
 		move_to(cpus[i % 2]);
