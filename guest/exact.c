@@ -10,10 +10,6 @@
 
 #define VECTOR_TIMER 0x51
 #define VECTOR_SELF  0x50
-#define MSR_STAR     0xc0000081u
-#define MSR_LSTAR    0xc0000082u
-#define MSR_FMASK    0xc0000084u
-#define EFER_SCE     1
 #define TIMER_PERIOD 20000
 #define WINDOW_PAGES 20
 #define DR7_EXECUTE  0x1ul
@@ -77,14 +73,6 @@ static struct counts measure_kernel(sequence *function)
 	program_counters(SEL_OS);
 	measure_all(function, buffer);
 	return read_counters();
-}
-
-static uint64_t read_cr2(void)
-{
-	uint64_t value;
-
-	__asm__ volatile("mov %%cr2, %0" : "=r"(value));
-	return value;
 }
 
 static void set_breakpoint(const void *at, uint64_t control)
@@ -278,14 +266,6 @@ static void test_interrupts(void)
 	test_interrupt("STI, MOV SS", exact_sti_mov_ss, 8);
 }
 
-static void allow_syscall(void)
-{
-	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE);
-	wrmsr(MSR_STAR, (uint64_t)(SEL_USER_CODE - 16) << 48 | (uint64_t)SEL_CODE << 32);
-	wrmsr(MSR_LSTAR, (uintptr_t)exact_syscall_entry);
-	wrmsr(MSR_FMASK, FLAG_IF | FLAG_TF);
-}
-
 static void test_syscall_kernel(void)
 {
 	struct counts base = measure_user(exact_empty), got;
@@ -345,7 +325,7 @@ void test_main(void)
 	pmu_need();
 	if (!ok(cpus_start(cpus_count), "%u processors start", cpus_count))
 		return;
-	allow_syscall();
+	allow_syscall(exact_syscall_entry);
 	trap_hook[VECTOR_PF] = map_page;
 	trap_hook[VECTOR_DB] = on_debug;
 	trap_hook[3] = on_trap;

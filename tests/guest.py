@@ -53,6 +53,8 @@ GUESTS = [
     ("exact", MODELS, 1, []),
     ("exact", ["intel-v4"], 4, []),
     ("skid", MODELS, 1, []),
+    ("cuts", ["intel-v2", "intel-v4"], 1, []),
+    ("cuts", ["intel-v4"], 2, []),
     ("far", ["intel-v4"], 1, []),
     ("smp", ["intel-v2", "intel-v5"], 2, []),
     ("smp", MODELS, 4, []),

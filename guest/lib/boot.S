@@ -120,8 +120,8 @@ trampoline_end:
 boot_gdt:
 	.quad 0
 	.quad 0x00cf9a000000ffff	/* SEL_CODE32 */
-	.quad 0x00cf92000000ffff	/* SEL_DATA */
 	.quad 0x00af9a000000ffff	/* SEL_CODE */
+	.quad 0x00cf92000000ffff	/* SEL_DATA */
 boot_gdt_end:
 boot_gdt_pointer:
 	.word boot_gdt_end - boot_gdt - 1

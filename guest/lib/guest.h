@@ -93,6 +93,8 @@ extern void (*volatile trap_hook[256])(struct frame *frame);
 /* Runs function(argument) in ring 3. */
 uint64_t user_call(uint64_t (*function)(void *), void *argument);
 void trap(struct frame *frame);
+/* SYSCALL leads to this entry, with interrupts and single steps off. */
+void allow_syscall(const char *entry);
 
 /* probe.S: registers in, registers out. */
 struct probe {
@@ -215,6 +217,15 @@ static inline void interrupts_on(void)
 static inline void interrupts_off(void)
 {
 	__asm__ volatile("cli" ::: "memory");
+}
+
+/* The address of the last page fault. */
+static inline uint64_t read_cr2(void)
+{
+	uint64_t value;
+
+	__asm__ volatile("mov %%cr2, %0" : "=r"(value));
+	return value;
 }
 
 static inline uint64_t read_cr4(void)

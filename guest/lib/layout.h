@@ -9,9 +9,10 @@
 #define MAX_CPUS   4
 #define STACK_SIZE 0x4000
 
+/* In the order that SYSCALL and SYSRET ask for. */
 #define SEL_CODE32    0x08
-#define SEL_DATA      0x10
-#define SEL_CODE      0x18
+#define SEL_CODE      0x10
+#define SEL_DATA      0x18
 #define SEL_USER_DATA (0x20 | 3)
 #define SEL_USER_CODE (0x28 | 3)
 #define SEL_TSS       0x30

@@ -7,6 +7,10 @@
 #include "guest.h"
 
 #define MSR_GS_BASE 0xc0000101
+#define MSR_STAR    0xc0000081
+#define MSR_LSTAR   0xc0000082
+#define MSR_FMASK   0xc0000084
+#define EFER_SCE    1
 #define EXCEPTIONS  32
 
 struct gate {
@@ -38,8 +42,8 @@ void (*volatile trap_hook[256])(struct frame *frame);
 
 static struct gate idt[256] __attribute__((aligned(16)));
 static uint64_t gdt[SEL_TSS / 8 + 2 * MAX_CPUS] __attribute__((aligned(16))) = {
-	[SEL_CODE32 / 8] = 0x00cf9a000000ffff,    [SEL_DATA / 8] = 0x00cf92000000ffff,
-	[SEL_CODE / 8] = 0x00af9a000000ffff,      [SEL_USER_DATA / 8] = 0x00cff2000000ffff,
+	[SEL_CODE32 / 8] = 0x00cf9a000000ffff,    [SEL_CODE / 8] = 0x00af9a000000ffff,
+	[SEL_DATA / 8] = 0x00cf92000000ffff,      [SEL_USER_DATA / 8] = 0x00cff2000000ffff,
 	[SEL_USER_CODE / 8] = 0x00affa000000ffff,
 };
 static struct task_state task_states[MAX_CPUS];
@@ -80,6 +84,14 @@ static void load_tables(unsigned int index)
 	__asm__ volatile("mov %0, %%ds\n\tmov %0, %%es\n\tmov %0, %%ss" : : "r"(SEL_DATA));
 	__asm__ volatile("mov %0, %%fs\n\tmov %0, %%gs" : : "r"(SEL_DATA));
 	__asm__ volatile("ltr %w0" : : "r"(SEL_TSS + 16 * index));
+}
+
+void allow_syscall(const char *entry)
+{
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE);
+	wrmsr(MSR_STAR, (uint64_t)(SEL_USER_CODE - 16) << 48 | (uint64_t)SEL_CODE << 32);
+	wrmsr(MSR_LSTAR, (uintptr_t)entry);
+	wrmsr(MSR_FMASK, FLAG_IF | FLAG_TF);
 }
 
 void traps_init(struct cpu *cpu)

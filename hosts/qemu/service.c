@@ -9,14 +9,14 @@
 #include "record.h"
 #include "vcpu.h"
 
-void service(struct vcpu *vcpu)
+bool service(struct vcpu *vcpu)
 {
 	unsigned int asked = vpmu_service(&vcpu->pmu);
 
 	if (!(asked & VPMU_PMI))
-		return;
+		return false;
 	record(vcpu, TRACE_PMI, VPMU_DONE, 0, vpmu_status(&vcpu->pmu));
-	lapic_pmi(vcpu, asked & VPMU_MASK_LVTPC);
+	return lapic_pmi(vcpu, asked & VPMU_MASK_LVTPC);
 }
 
 void service_idle(struct vcpu *vcpu)

@@ -6,6 +6,7 @@
 #define VPMU_QEMU_SERVICE_H
 
 #include <glib.h>
+#include <stdbool.h>
 
 struct vcpu;
 
@@ -16,7 +17,8 @@ struct vcpu;
  */
 #define UNUSED_US (5 * G_USEC_PER_SEC)
 
-void service(struct vcpu *vcpu);
+/* True: a PMI has been sent. */
+bool service(struct vcpu *vcpu);
 /* From time to time, while the guest runs other things. */
 void service_idle(struct vcpu *vcpu);
 

@@ -33,6 +33,14 @@ static bool find(const struct block *block, const char *code, unsigned int *inde
 	return false;
 }
 
+/* Was the block before left at this lone instruction, one of its own? */
+static bool is_left_at(const struct score *score, const struct block *before,
+		       const struct block *lone, unsigned int *index)
+{
+	return before && before != lone && !(before->jumps_inside && score->block_ended) &&
+	       find(before, lone->code, index);
+}
+
 /* After each access of a lone instruction; the first of them finds the facts. */
 void rerun_accessed(unsigned int vcpu_index, uint32_t info, uint64_t vaddr, void *userdata)
 {
@@ -45,30 +53,47 @@ void rerun_accessed(unsigned int vcpu_index, uint32_t info, uint64_t vaddr, void
 
 	(void)info;
 	(void)vaddr;
-	if (before && before != lone && !(before->jumps_inside && score->block_ended) &&
-	    find(before, lone->code, &index))
+	if (is_left_at(score, before, lone, &index))
 		totals_correct(vcpu, before, counted ? index : index + 1);
 	score->block = counted || before == lone ? (uint64_t)(uintptr_t)lone : 0;
 	score->lone_block = 0;
 }
 
-/*
- * A lone instruction starts and the one before it has not made its access: if
- * it is the same in another translation, that one was left at its access.
- */
+void rerun_faulted(struct vcpu *vcpu, const struct block *before, const struct block *lone)
+{
+	unsigned int index;
+
+	if (is_left_at(vcpu_score(vcpu), before, lone, &index))
+		totals_correct(vcpu, before, index);
+}
+
+/* The lone instruction before has not made its access, and this is the same, translated again. */
+static bool is_left_at_access(const struct block *before, const struct block *lone)
+{
+	return before && before != lone && before->code == lone->code;
+}
+
+/* A lone instruction starts and the one before it has not made its access. */
 void rerun_lone_started(unsigned int vcpu_index, void *userdata)
 {
 	struct vcpu *vcpu = vcpu_get(vcpu_index);
 	const struct block *lone = userdata;
 	const struct block *before = as_block(vcpu_score(vcpu)->lone_block);
 
-	if (before != lone && before->code == lone->code)
+	if (is_left_at_access(before, lone))
 		totals_correct(vcpu, before, 0);
 }
 
 static const struct block_insn *last_of(const struct block *block)
 {
 	return &block->insn[block->count - 1];
+}
+
+/* Has the REP at the end of the block before not come to its end? */
+static bool is_entered_again(const struct block *before, const struct block *block)
+{
+	return before && before->ends_with_rep &&
+	       before->code + last_of(before)->offset == block->code;
 }
 
 /* A REP starts that the block before it was not. */
@@ -78,10 +103,24 @@ void rerun_rep_started(unsigned int vcpu_index, void *userdata)
 	const struct block *block = userdata;
 	const struct block *before = as_block(vcpu_score(vcpu)->block);
 
-	if (before && before->ends_with_rep &&
-	    before->code + last_of(before)->offset == block->code)
-		return;
-	totals_add(vcpu, block);
+	if (!is_entered_again(before, block))
+		totals_add(vcpu, block);
+}
+
+void rerun_settle(struct vcpu *vcpu, const struct block *next)
+{
+	struct score *score = vcpu_score(vcpu);
+	const struct block *before = as_block(score->block);
+	const struct block *lone_before = as_block(score->lone_block);
+	unsigned int index;
+
+	if (next && next->may_be_rerun && is_left_at(score, before, next, &index))
+		totals_correct(vcpu, before, index);
+	if (next && next->may_be_rerun && is_left_at_access(lone_before, next))
+		totals_correct(vcpu, lone_before, 0);
+	if (next && is_entered_again(before, next))
+		totals_correct(vcpu, before, before->count - 1u);
+	vcpu_leave_block(vcpu);
 }
 
 /* The block before the interrupt ends with a REP; it has run to its end, but perhaps not the REP.

@@ -22,6 +22,15 @@ void rerun_lone_started(unsigned int vcpu_index, void *block);
 /* ... as a REP starts that the block before it was not. */
 void rerun_rep_started(unsigned int vcpu_index, void *block);
 
+/*
+ * A block starts that has not been counted, or not yet: make the totals what has retired.
+ * What came before it is not corrected any more. NULL: a block that is not counted.
+ */
+void rerun_settle(struct vcpu *vcpu, const struct block *next);
+
+/* An exception has come before a lone instruction has made its access. */
+void rerun_faulted(struct vcpu *vcpu, const struct block *before, const struct block *lone);
+
 /* An interrupt from this address, and level, has come after a block that ends with a REP. */
 void rerun_interrupted(struct vcpu *vcpu, const struct block *block, enum level level,
 		       uint64_t from);

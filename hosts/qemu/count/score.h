@@ -54,4 +54,9 @@ static inline qemu_plugin_u64 score_field(size_t offset)
 	return (qemu_plugin_u64){ scoreboard, offset };
 }
 
+static inline qemu_plugin_u64 score_entry(unsigned int entry)
+{
+	return score_field(offsetof(struct score, biased) + entry * sizeof(uint64_t));
+}
+
 #endif

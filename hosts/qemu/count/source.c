@@ -6,7 +6,6 @@
 #include "installed.h"
 #include "models/models.h"
 #include "report.h"
-#include "service.h"
 #include "totals.h"
 #include "vcpu.h"
 #include <inttypes.h>
@@ -20,7 +19,7 @@ static uint64_t slot_total(const struct vcpu *vcpu, struct slot *slot)
 {
 	uint64_t total = formula_total(vcpu, &slot->formula);
 
-	/* A correction may have taken off what was reported already. */
+	/* Whatever a correction takes off, the library's totals do not go backwards. */
 	if ((int64_t)(total - slot->last_total) > 0)
 		slot->last_total = total;
 	return slot->last_total;
@@ -116,8 +115,11 @@ const struct vpmu_source_ops source_ops = {
 	.alarm = source_alarm,
 };
 
-void source_alarm_reached(struct vcpu *vcpu, unsigned int entry)
+/* An entry has reached its threshold, and so an alarm of it or nearly so. */
+static bool check_alarms_of(struct vcpu *vcpu, unsigned int entry)
 {
+	bool reached = false;
+
 	for (unsigned int i = 0; i < VPMU_SLOTS; i++) {
 		struct slot *slot = &vcpu->source.slots[i];
 
@@ -125,24 +127,29 @@ void source_alarm_reached(struct vcpu *vcpu, unsigned int entry)
 			continue;
 		slot->alarm = VPMU_NO_ALARM;
 		vpmu_look(&vcpu->pmu, vpmu_slot_counter(i));
+		reached = true;
 	}
 	set_threshold(vcpu, entry);
+	return reached;
+}
+
+bool source_check_alarms(struct vcpu *vcpu)
+{
+	const struct score *score = vcpu_score(vcpu);
+	bool reached = false;
+
+	for (unsigned int entry = 0; entry < ENTRY_COUNT; entry++)
+		if (score->biased[entry] >= THRESHOLD && check_alarms_of(vcpu, entry))
+			reached = true;
+	return reached;
 }
 
 void source_count(struct vcpu *vcpu, enum event_class class, enum level level)
 {
 	struct score *score = vcpu_score(vcpu);
 	const unsigned int entries[] = { entry_of(class, level), entry_of(class, LEVEL_ANY) };
-	bool reached = false;
 
-	for (unsigned int i = 0; i < 2; i++) {
-		if (!(installed_entries() & entry_bit(entries[i])))
-			continue;
-		if (++score->biased[entries[i]] >= THRESHOLD) {
-			source_alarm_reached(vcpu, entries[i]);
-			reached = true;
-		}
-	}
-	if (reached)
-		service(vcpu);
+	for (unsigned int i = 0; i < 2; i++)
+		if (installed_entries() & entry_bit(entries[i]))
+			score->biased[entries[i]]++;
 }

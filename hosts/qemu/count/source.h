@@ -25,8 +25,11 @@ struct source {
 /* A source is a struct vcpu. */
 extern const struct vpmu_source_ops source_ops;
 
-/* The entry's threshold is reached, and so at least one alarm, or nearly so. */
-void source_alarm_reached(struct vcpu *vcpu, unsigned int entry);
+/*
+ * Look for alarms that have been reached. The totals have to be what has retired. True:
+ * there was one, and service() is due.
+ */
+bool source_check_alarms(struct vcpu *vcpu);
 
 /* One of a class that no block adds up: it happens now, for code of this level. */
 void source_count(struct vcpu *vcpu, enum event_class class, enum level level);

@@ -125,17 +125,18 @@ static void mask_lvtpc(struct vcpu *vcpu, uint32_t lvtpc)
 }
 
 /* A local APIC's interrupt of its own is sent as a message that has the same effect. */
-void lapic_pmi(struct vcpu *vcpu, bool mask)
+bool lapic_pmi(struct vcpu *vcpu, bool mask)
 {
 	uint32_t lvtpc;
 
 	if (!read_lvtpc(vcpu, &lvtpc) || (lvtpc & LVT_MASKED))
-		return;
+		return false;
 	if ((lvtpc & LVT_MODE) != LVT_MODE_FIXED && (lvtpc & LVT_MODE) != LVT_MODE_NMI)
-		return;
+		return false;
 	if (mask)
 		mask_lvtpc(vcpu, lvtpc);
 	physical_write32(APIC_BASE | (uint64_t)vcpu->lapic.now.id << 12,
 			 lvtpc & (LVT_MODE | LVT_VECTOR));
 	statistics.pmis++;
+	return true;
 }

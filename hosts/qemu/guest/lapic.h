@@ -28,7 +28,7 @@ struct lapic {
 
 void lapic_reset(struct vcpu *vcpu);
 /* Deliver a PMI; mask: then set LVTPC's mask bit. */
-void lapic_pmi(struct vcpu *vcpu, bool mask);
+bool lapic_pmi(struct vcpu *vcpu, bool mask);
 
 /* False: not a register that is answered here. */
 bool lapic_rdmsr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);

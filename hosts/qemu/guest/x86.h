@@ -12,6 +12,7 @@
 
 #define CR0_PE   (UINT64_C(1) << 0)
 #define CR4_PCE  (UINT64_C(1) << 8)
+#define EFER_SCE (UINT64_C(1) << 0)
 #define EFER_LMA (UINT64_C(1) << 10)
 
 #define FLAGS_TF    (UINT64_C(1) << 8)

@@ -8,6 +8,7 @@
 #include "guest/registers.h"
 #include "guest/x86.h"
 #include "models/branches.h"
+#include "service.h"
 #include "translate/hooks.h"
 #include "vcpu.h"
 
@@ -85,7 +86,9 @@ static void correct_cut_block(struct vcpu *vcpu, uint64_t from)
 	vcpu_leave_block(vcpu);
 	if ((!block && !lone_block) || frame_is_fetch_fault(from))
 		return;
-	if (!uncount_from(vcpu, lone_block, from))
+	if (uncount_from(vcpu, lone_block, from))
+		rerun_faulted(vcpu, block, lone_block);
+	else
 		uncount_from(vcpu, block, from);
 }
 
@@ -119,4 +122,6 @@ void exceptions_delivered(struct vcpu *vcpu, uint64_t from, uint64_t to)
 		rdpmc_interrupted(vcpu, from);
 		interrupted(vcpu, from);
 	}
+	if (source_check_alarms(vcpu))
+		service(vcpu);
 }

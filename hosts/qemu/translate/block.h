@@ -24,6 +24,7 @@ struct block {
 	uint64_t entries; /* what it adds to */
 	enum level level;
 	bool jumps_inside;  /* it may jump into itself, and QEMU may then cut it short */
+	bool may_be_rerun;  /* a lone instruction: QEMU may run it to repeat an access (rerun.c) */
 	bool ends_with_rep; /* its last instruction is a REP string instruction (rerun.c) */
 	uint16_t count;
 	struct block_insn insn[];
@@ -33,6 +34,12 @@ struct block {
 static inline const struct block *as_block(uint64_t pointer)
 {
 	return (const struct block *)(uintptr_t)pointer;
+}
+
+/* A lone REP string instruction does not add to the totals itself: rerun.c does. */
+static inline bool block_is_lone_rep(const struct block *block)
+{
+	return block->count == 1 && block->ends_with_rep;
 }
 
 /* An instruction that the plugin serves. */

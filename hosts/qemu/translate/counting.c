@@ -4,11 +4,9 @@
  */
 #include "counting.h"
 #include "block.h"
+#include "checks.h"
 #include "count/installed.h"
 #include "count/rerun.h"
-#include "count/source.h"
-#include "service.h"
-#include "vcpu.h"
 
 static bool cuts_blocks;
 
@@ -51,34 +49,6 @@ static struct block_insn describe_insn(const struct translation *t, size_t index
 	};
 }
 
-static struct block *describe(struct translation *t)
-{
-	struct block *block = block_new(t->count);
-
-	*block = (struct block){ .vaddr = t->vaddr,
-				 .code = code_of(t),
-				 .level = t->level,
-				 .jumps_inside = cuts_blocks && translation_jumps_inside(t),
-				 .ends_with_rep = translation_is_rep_string(t, t->count - 1),
-				 .count = (uint16_t)t->count };
-	for (size_t i = 0; i < t->count; i++)
-		block->insn[i] = describe_insn(t, i);
-	return block;
-}
-
-/* A REP string instruction alone: it may have been counted before, see rerun.c. */
-static bool may_be_entered_again(const struct translation *t, const struct block *block)
-{
-	return t->count == 1 && block->ends_with_rep;
-}
-
-static void add_rep_check(struct translation *t, struct block *block)
-{
-	qemu_plugin_register_vcpu_tb_exec_cond_cb(
-		t->tb, rerun_rep_started, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_COND_NE,
-		score_field(offsetof(struct score, block)), (uint64_t)(uintptr_t)block, block);
-}
-
 /* Could QEMU run this block to repeat a memory access? See rerun.c. */
 static bool may_be_rerun(struct translation *t)
 {
@@ -89,6 +59,29 @@ static bool may_be_rerun(struct translation *t)
 	translation_decode(t);
 	return (t->facts[0].classes & memory) && !t->facts[0].has_rep &&
 	       !(t->facts[0].classes >> CLASS_BRANCH & 1);
+}
+
+static struct block *describe(struct translation *t)
+{
+	struct block *block = block_new(t->count);
+
+	*block = (struct block){ .vaddr = t->vaddr,
+				 .code = code_of(t),
+				 .level = t->level,
+				 .jumps_inside = cuts_blocks && translation_jumps_inside(t),
+				 .may_be_rerun = may_be_rerun(t),
+				 .ends_with_rep = translation_is_rep_string(t, t->count - 1),
+				 .count = (uint16_t)t->count };
+	for (size_t i = 0; i < t->count; i++)
+		block->insn[i] = describe_insn(t, i);
+	return block;
+}
+
+static void add_rep_check(struct translation *t, struct block *block)
+{
+	qemu_plugin_register_vcpu_tb_exec_cond_cb(
+		t->tb, rerun_rep_started, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_COND_NE,
+		score_field(offsetof(struct score, block)), (uint64_t)(uintptr_t)block, block);
 }
 
 static void mark_end(struct translation *t)
@@ -106,7 +99,7 @@ static void mark_start(struct translation *t, struct block *block)
 {
 	size_t field = offsetof(struct score, block);
 
-	if (may_be_rerun(t)) {
+	if (block->may_be_rerun) {
 		field = offsetof(struct score, lone_block);
 		qemu_plugin_register_vcpu_tb_exec_cond_cb(
 			t->tb, rerun_lone_started, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_COND_NE,
@@ -121,20 +114,6 @@ static void mark_start(struct translation *t, struct block *block)
 		mark_end(t);
 }
 
-static qemu_plugin_u64 score_entry(unsigned int entry)
-{
-	return score_field(offsetof(struct score, biased) + entry * sizeof(uint64_t));
-}
-
-static void add_count(struct translation *t, struct block *block, unsigned int entry, uint64_t n)
-{
-	block->entries |= entry_bit(entry);
-	if (may_be_entered_again(t, block))
-		return; /* rerun_rep_started() adds */
-	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(t->tb, QEMU_PLUGIN_INLINE_ADD_U64,
-							  score_entry(entry), n);
-}
-
 /* What the block adds to an entry. */
 static unsigned int addition(const struct translation *t, unsigned int class, enum level level)
 {
@@ -143,6 +122,14 @@ static unsigned int addition(const struct translation *t, unsigned int class, en
 	if (installed_folded() >> entry_of(class, level) & 1)
 		n -= translation_occurrences(t, CLASS_CONDITIONAL);
 	return n;
+}
+
+static void add_count(struct translation *t, struct block *block, unsigned int entry, uint64_t n)
+{
+	block->entries |= entry_bit(entry);
+	if (!block_is_lone_rep(block))
+		qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(t->tb, QEMU_PLUGIN_INLINE_ADD_U64,
+								  score_entry(entry), n);
 }
 
 static void add_counts(struct translation *t, struct block *block, uint64_t entries)
@@ -159,39 +146,30 @@ static void add_counts(struct translation *t, struct block *block, uint64_t entr
 		}
 }
 
-static void alarm_reached(unsigned int vcpu_index, void *entry)
+unsigned int counting_addition(const struct translation *t, const struct block *block,
+			       unsigned int entry)
 {
-	struct vcpu *vcpu = vcpu_get(vcpu_index);
-
-	source_alarm_reached(vcpu, (unsigned int)(uintptr_t)entry);
-	service(vcpu);
+	if (!block || !(block->entries >> entry & 1) || block_is_lone_rep(block))
+		return 0;
+	return addition(t, entry / LEVEL_COUNT, (enum level)(entry % LEVEL_COUNT));
 }
 
-static void add_check(struct translation *t, unsigned int entry)
+/*
+ * Checks come behind the additions, for code that finds an entry's address once, and
+ * before the block notes itself: they are about the block before.
+ */
+bool counting_add(struct translation *t, uint64_t entries)
 {
-	qemu_plugin_register_vcpu_tb_exec_cond_cb(t->tb, alarm_reached, QEMU_PLUGIN_CB_NO_REGS,
-						  QEMU_PLUGIN_COND_GE, score_entry(entry),
-						  THRESHOLD, (void *)(uintptr_t)entry);
-}
+	struct block *block = entries ? describe(t) : NULL;
+	bool checks;
 
-static void add_checks(struct translation *t, uint64_t entries)
-{
-	uint64_t checked = installed_checked(CHECK_EACH_BLOCK);
-
-	if (!translation_jumps_forward(t))
-		checked |= installed_checked(CHECK_EACH_LOOP);
-	for (entries &= checked; entries; entries &= entries - 1)
-		add_check(t, (unsigned int)__builtin_ctzll(entries));
-}
-
-/* Additions come before the first check: its callback reads all totals. */
-void counting_add(struct translation *t, uint64_t entries)
-{
-	struct block *block = describe(t);
-
-	if (may_be_entered_again(t, block))
+	if (block)
+		add_counts(t, block, entries);
+	checks = checks_add(t, block);
+	if (!block)
+		return checks;
+	if (block_is_lone_rep(block))
 		add_rep_check(t, block);
 	mark_start(t, block);
-	add_counts(t, block, entries);
-	add_checks(t, block->entries);
+	return true;
 }

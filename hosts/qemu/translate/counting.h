@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What counting puts into a block: additions to the totals at its start, compares with
- * the threshold, and what rerun.c needs for its corrections.
+ * What counting puts into a block: additions to the totals at its start, checks (checks.h),
+ * and what rerun.c needs for its corrections.
  */
 #ifndef VPMU_QEMU_COUNTING_H
 #define VPMU_QEMU_COUNTING_H
@@ -16,7 +16,14 @@ uint64_t counting_entries(enum level level);
 /* Do these entries need decoded instructions? */
 bool counting_needs_facts(uint64_t entries);
 
-/* To be called last of all that is put into a block. */
-void counting_add(struct translation *t, uint64_t entries);
+/* What translated code of the block adds to an entry. The block may be NULL. */
+unsigned int counting_addition(const struct translation *t, const struct block *block,
+			       unsigned int entry);
+
+/*
+ * To be called behind whatever counts events of the block before, as the models do. False:
+ * there was nothing to put into the block.
+ */
+bool counting_add(struct translation *t, uint64_t entries);
 
 #endif

@@ -52,6 +52,55 @@ enum insn_kind decode_kind(const uint8_t *bytes, size_t length)
 	return INSN_OTHER;
 }
 
+/* Of an instruction of two bytes, the first of which is 0FH. */
+static enum insn_end end_of_0f(uint8_t second)
+{
+	switch (second) {
+	case 0x05:
+		return END_SYSCALL;
+	case 0x07: /* SYSRET */
+	case 0x34: /* SYSENTER */
+	case 0x35: /* SYSEXIT */
+		return END_FAR;
+	}
+	return END_OTHER;
+}
+
+static enum insn_end end_of(uint8_t opcode)
+{
+	switch (opcode) {
+	case 0xf4:
+		return END_HLT;
+	case 0x9a: /* CALL */
+	case 0xca: /* RET */
+	case 0xcb:
+	case 0xcf: /* IRET */
+	case 0xea: /* JMP */
+		return END_FAR;
+	}
+	return END_OTHER;
+}
+
+enum insn_end decode_end(const uint8_t *bytes, size_t length)
+{
+	size_t at = 0;
+
+	while (at < length && is_legacy_prefix(bytes[at]))
+		at++;
+	/* Before these a REX prefix does not mean another instruction. */
+	if (length - at > 1 && (bytes[at] & 0xf0) == 0x40)
+		at++;
+	if (at == length)
+		return END_OTHER;
+	if (length - at == 2 && bytes[at] == 0x0f)
+		return end_of_0f(bytes[at + 1]);
+	if (length - at == 3 && !memcmp(bytes + at, "\x0f\x01\xc9", 3))
+		return END_MWAIT;
+	if (bytes[at] == 0xff && at + 1 < length && (bytes[at + 1] >> 3 & 7) == 3)
+		return END_FAR; /* CALL to a far pointer in memory, perhaps through a gate */
+	return end_of(bytes[at]);
+}
+
 bool decode_is_rep_string(const uint8_t *bytes, size_t length)
 {
 	bool repeats = false;

@@ -11,6 +11,15 @@
 
 enum insn_kind { INSN_OTHER, INSN_RDMSR, INSN_WRMSR, INSN_RDPMC, INSN_CPUID };
 
+/* Instructions behind which no block of the same privilege level may follow soon. */
+enum insn_end {
+	END_OTHER,
+	END_HLT,
+	END_MWAIT,
+	END_SYSCALL,
+	END_FAR, /* another one that may change the level, and is no exception */
+};
+
 enum code_size { CODE_16, CODE_32, CODE_64 };
 
 /* Where a near branch may go, as far as a branch predictor is concerned. */
@@ -34,6 +43,9 @@ struct insn_facts {
 
 /* Which of the served instructions this is, if any; needs no code size. */
 enum insn_kind decode_kind(const uint8_t *bytes, size_t length);
+
+/* Needs no code size. */
+enum insn_end decode_end(const uint8_t *bytes, size_t length);
 
 /* Is this a string instruction that a prefix repeats? Needs no code size. */
 bool decode_is_rep_string(const uint8_t *bytes, size_t length);

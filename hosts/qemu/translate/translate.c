@@ -17,33 +17,13 @@
 
 #define RESET_VECTOR UINT64_C(0xfffffff0)
 
-static void describe_site(struct translation *t, size_t index, enum insn_kind kind,
-			  struct site *site)
-{
-	struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(t->tb, index);
-
-	site->kind = kind;
-	site->level = t->level;
-	site->offset = (uint16_t)(qemu_plugin_insn_vaddr(insn) - t->vaddr);
-	site->length = (uint8_t)qemu_plugin_insn_size(insn);
-	site->page_offset = t->vaddr % PAGE;
-	site->last = index + 1 == t->count;
-	site->flags_stored = kind == INSN_RDPMC && translation_flags_stored_at(t, index);
-	site->classes = (uint16_t)translation_classes(t, index);
-	for (size_t i = index + 1; i < t->count; i++)
-		for (unsigned int class = 0; class < CLASS_INTERRUPT; class ++)
-			site->counted_ahead[class] =
-				(uint16_t)(site->counted_ahead[class] +
-					   (translation_classes(t, i) >> class & 1));
-}
-
 static void add_served(struct translation *t, size_t index, enum insn_kind kind)
 {
 	struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(t->tb, index);
 	bool finishes = kind == INSN_RDMSR || kind == INSN_CPUID;
-	struct site *site = block_keep(g_new0(struct site, 1));
+	struct site *site = block_keep(g_new(struct site, 1));
 
-	describe_site(t, index, kind, site);
+	*site = translation_site(t, index, kind);
 	qemu_plugin_register_vcpu_insn_exec_cb(
 		insn, serve,
 		kind == INSN_RDPMC ? QEMU_PLUGIN_CB_RW_REGS_PC : QEMU_PLUGIN_CB_RW_REGS, site);
@@ -117,20 +97,19 @@ void translate(struct qemu_plugin_tb *tb, void *unused)
 {
 	struct translation t = translation_begin(tb);
 	uint64_t entries = counting_entries(t.level);
-	bool touched = add_hooks(&t) || entries != 0;
+	bool touched = add_hooks(&t);
 
 	(void)unused;
 	if (counting_needs_facts(entries) || models_run())
 		translation_decode(&t);
-	/* Before all that counts a block's instructions: a PMI for what came before it is exact. */
 	if (models_run()) {
 		models_translate(&t);
 		touched = true;
 	}
 	if (add_sites(&t))
 		touched = true;
-	if (entries)
-		counting_add(&t, entries);
+	if (counting_add(&t, entries))
+		touched = true;
 	translation_end(&t);
 	statistics.blocks++;
 	statistics.instrumented += touched;

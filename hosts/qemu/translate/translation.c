@@ -108,12 +108,42 @@ bool translation_flags_stored_at(struct translation *t, size_t index)
 	return true;
 }
 
+struct site translation_site(struct translation *t, size_t index, enum insn_kind kind)
+{
+	struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(t->tb, index);
+	struct site site = {
+		.kind = kind,
+		.level = t->level,
+		.offset = (uint16_t)(qemu_plugin_insn_vaddr(insn) - t->vaddr),
+		.length = (uint8_t)qemu_plugin_insn_size(insn),
+		.page_offset = t->vaddr % PAGE,
+		.last = index + 1 == t->count,
+		.flags_stored = kind == INSN_RDPMC && translation_flags_stored_at(t, index),
+		.classes = (uint16_t)translation_classes(t, index),
+	};
+
+	for (size_t i = index + 1; i < t->count; i++)
+		for (unsigned int class = 0; class < CLASS_INTERRUPT; class ++)
+			site.counted_ahead[class] =
+				(uint16_t)(site.counted_ahead[class] +
+					   (translation_classes(t, i) >> class & 1));
+	return site;
+}
+
 enum insn_kind translation_kind(const struct translation *t, size_t index)
 {
 	uint8_t bytes[INSN_MAX];
 	size_t length = bytes_of(t, index, bytes);
 
 	return decode_kind(bytes, length);
+}
+
+enum insn_end translation_end_kind(const struct translation *t)
+{
+	uint8_t bytes[INSN_MAX];
+	size_t length = bytes_of(t, t->count - 1, bytes);
+
+	return decode_end(bytes, length);
 }
 
 bool translation_is_rep_string(const struct translation *t, size_t index)

@@ -5,8 +5,7 @@
 #ifndef VPMU_QEMU_TRANSLATION_H
 #define VPMU_QEMU_TRANSLATION_H
 
-#include "count/score.h"
-#include "translate/decode.h"
+#include "translate/block.h"
 
 struct translation {
 	struct qemu_plugin_tb *tb;
@@ -30,7 +29,12 @@ unsigned int translation_occurrences(const struct translation *t, unsigned int c
 /* Has TCG stored the flags at this instruction? It has if none before it uses them. */
 bool translation_flags_stored_at(struct translation *t, size_t index);
 
+/* The site at an instruction of that kind. */
+struct site translation_site(struct translation *t, size_t index, enum insn_kind kind);
+
 enum insn_kind translation_kind(const struct translation *t, size_t index);
+/* What the block's last instruction does to the processor. */
+enum insn_end translation_end_kind(const struct translation *t);
 /* Is it a string instruction with a REP prefix? */
 bool translation_is_rep_string(const struct translation *t, size_t index);
 /* Can the block's last instruction jump to an instruction of the block? */
