@@ -235,15 +235,20 @@ def at_the_end(work):
                     'echo "uncounted 2e 41 cmask=0 inv=0 edge=0 extra=0x0" >>"$report"\n'
                     'echo "uncounted ff 07 cmask=2 inv=1 edge=1 extra=0x0" >>"$report"\n'
                     'echo "uncounted b7 01 cmask=0 inv=0 edge=0 extra=0x84040001" >>"$report"\n'
+                    'echo "pmi-lost apic-id=257" >>"$report"\n'
+                    'echo "pmi-lost delivery-mode=7" >>"$report"\n'
+                    'echo "apic-base 0xfea00000" >>"$report"\n'
                     'echo "stats blocks=1" >>"$report"\nexit 7')
     done = vpmu("run", "--", qemu, *CPU)
     lines = done.stderr.splitlines()
-    check("what was programmed and not counted is named, a line each", len(lines) == 3
+    check("what was programmed and not counted is named, a line each", len(lines) == 6
           and "2e/41 (cache-misses)" in lines[0] and "--models" in lines[0].split(": ")[-1]
           and "ff/07 cmask=2 inv edge" in lines[1], done)
+    check("why interrupts have not come is said, a line each", "APIC ID 257" in lines[3]
+          and "delivery mode 7" in lines[4] and "0xfea00000" in lines[5], done)
     check("the exit status is QEMU's", done.returncode == 7, done)
     lines = vpmu("run", "--models", "on", "--", qemu, *CPU).stderr.splitlines()
-    check("a value of OFFCORE_RSP that no model counts is named", len(lines) == 3
+    check("a value of OFFCORE_RSP that no model counts is named", len(lines) == 6
           and "b7/01 extra=0x84040001" in lines[2] and "OFFCORE_RSP" in lines[2].split(": ")[-1],
           lines)
     done = vpmu("run", "--report", work + "/kept", "--", qemu, *CPU)

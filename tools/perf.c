@@ -327,6 +327,6 @@ int command_perf(int argc, char **argv)
 	report = open_report(&options);
 	job_write(&options, argv + at, kernel_release(options.kernel), scratch.initramfs);
 	status = run(&options, asked, &before);
-	pmu_print_uncounted(report, &options.pmu);
+	pmu_print_report(report, &options.pmu);
 	return status;
 }

@@ -148,24 +148,43 @@ static void print_encoding(const struct encoding *encoding, enum vpmu_vendor_id 
 	fprintf(stderr, ": %s\n", why_not(encoding, row, models));
 }
 
-unsigned int pmu_print_uncounted(int fd, const struct pmu_options *options)
+static bool print_uncounted(const char *line, enum vpmu_vendor_id vendor, bool models)
+{
+	struct encoding e;
+
+	if (sscanf(line, "uncounted %x %x cmask=%u inv=%u edge=%u extra=%llx", &e.select, &e.umask,
+		   &e.cmask, &e.invert, &e.edge, &e.extra) != 6)
+		return false;
+	print_encoding(&e, vendor, models);
+	return true;
+}
+
+/* Why interrupts of the counters have not come. */
+static void print_lost(const char *line)
+{
+	unsigned long long base;
+	unsigned int number;
+
+	if (sscanf(line, "pmi-lost apic-id=%u", &number) == 1)
+		warn("counters' interrupts lost: QEMU sends none to APIC ID %u, above 254", number);
+	else if (sscanf(line, "pmi-lost delivery-mode=%u", &number) == 1)
+		warn("counters' interrupts lost: LVTPC has no delivery mode %u", number);
+	else if (sscanf(line, "apic-base %llx", &base) == 1)
+		warn("the guest has moved its local APIC to %#llx: QEMU has left it at 0xfee00000",
+		     base);
+}
+
+void pmu_print_report(int fd, const struct pmu_options *options)
 {
 	enum vpmu_vendor_id vendor = pmu_config(options).vendor;
 	int own = dup(fd);
 	FILE *file = own < 0 ? NULL : fdopen(own, "r");
-	struct encoding e;
-	unsigned int count = 0;
 	char line[256];
 
 	if (!file)
-		return 0;
-	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "uncounted %x %x cmask=%u inv=%u edge=%u extra=%llx", &e.select,
-			   &e.umask, &e.cmask, &e.invert, &e.edge, &e.extra) != 6)
-			continue;
-		print_encoding(&e, vendor, pmu_models(options));
-		count++;
-	}
+		return;
+	while (fgets(line, sizeof(line), file))
+		if (!print_uncounted(line, vendor, pmu_models(options)))
+			print_lost(line);
 	fclose(file);
-	return count;
 }

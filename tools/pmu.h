@@ -43,9 +43,10 @@ bool pmu_models(const struct pmu_options *options);
 struct vpmu_config pmu_config(const struct pmu_options *options);
 
 /*
- * One line on stderr for each encoding that the report at fd calls uncounted,
- * from where fd stands on, with the event's name if it is known. Returns how many there were.
+ * What the report at fd says, from where fd stands on: a line on stderr for each encoding
+ * that was not counted, with the event's name if it is known, and for each reason why an
+ * interrupt has not come.
  */
-unsigned int pmu_print_uncounted(int fd, const struct pmu_options *options);
+void pmu_print_report(int fd, const struct pmu_options *options);
 
 #endif

@@ -145,6 +145,6 @@ int command_run(int argc, char **argv)
 	args_add_all(&words, argv + at + 1);
 	status = start_and_wait(words.v);
 	if (report >= 0)
-		pmu_print_uncounted(report, &options);
+		pmu_print_report(report, &options);
 	return status;
 }

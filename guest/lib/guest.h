@@ -45,6 +45,7 @@ struct cpu {
 	uint64_t kernel_rsp;
 	uint64_t user_rsp;
 	unsigned int index;
+	unsigned int apic_id;         /* 0: its index; else the lower 8 bits are that */
 	struct frame fault;           /* the last fault that a probe caused */
 	volatile uint64_t traps[256]; /* how many came, by vector */
 	void (*volatile job)(void *); /* an AP's work; null: none */

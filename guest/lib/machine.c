@@ -78,11 +78,13 @@ static void wait_turns(unsigned int turns)
 
 void cpu_init_sipi(unsigned int index)
 {
+	uint32_t id = cpus[index].apic_id ? cpus[index].apic_id : index;
+
 	cpus[index].online = false;
 	cpus[index].job = NULL;
-	apic_icr(index, ICR_INIT | ICR_ASSERT);
+	apic_icr(id, ICR_INIT | ICR_ASSERT);
 	wait_turns(1000);
-	apic_icr(index, ICR_STARTUP | ICR_ASSERT | TRAMPOLINE >> 12);
+	apic_icr(id, ICR_STARTUP | ICR_ASSERT | TRAMPOLINE >> 12);
 }
 
 static bool wait_online(unsigned int index)

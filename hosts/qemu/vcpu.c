@@ -126,6 +126,12 @@ static void reset_one(struct vcpu *vcpu)
 	record(vcpu, TRACE_RESET, VPMU_DONE, 0, 0);
 }
 
+void vcpu_take_init(struct vcpu *vcpu)
+{
+	serve_reset(vcpu);
+	lapic_init(vcpu);
+}
+
 void vcpus_reset(void)
 {
 	vcpus_each(reset_one);

@@ -54,6 +54,9 @@ void vcpus_each(void (*function)(struct vcpu *vcpu));
 /* RESET of the machine, by the boot processor; the others do not run yet. */
 void vcpus_reset(void);
 
+/* INIT: it keeps its PMU and begins again. By the vCPU itself, before it goes on. */
+void vcpu_take_init(struct vcpu *vcpu);
+
 /* Between the two no vCPU is added. */
 void vcpus_lock(void);
 void vcpus_unlock(void);

@@ -19,17 +19,42 @@
 #define LVT_MASKED      (1u << 16)
 #define LVT_VECTOR      0xffu
 #define LVT_MODE        (7u << 8)
-#define LVT_MODE_FIXED  (0u << 8)
-#define LVT_MODE_NMI    (4u << 8)
+#define LVT_MODE_SHIFT  8
+#define LVT_MODE_FIXED  (0u << LVT_MODE_SHIFT)
+#define LVT_MODE_SMI    (2u << LVT_MODE_SHIFT)
+#define LVT_MODE_NMI    (4u << LVT_MODE_SHIFT)
+
+/* A message's destination is 8 bits of its address; all ones are every processor. */
+#define MESSAGE_ID_SHIFT 12
+#define MESSAGE_ID_MAX   254
 
 #define MSR_APIC_BASE    0x1b
+#define APIC_BASE_PAGE   UINT64_C(0xffffffffff000)
 #define APIC_BASE_EXTD   (UINT64_C(1) << 10)
+#define MSR_X2APIC_ID    0x802
 #define MSR_X2APIC_SVR   0x80f
 #define MSR_X2APIC_LVTPC 0x834
 
 void lapic_reset(struct vcpu *vcpu)
 {
 	vcpu->lapic.now = (struct lapic_registers){ .lvtpc = LVT_MASKED };
+}
+
+void lapic_init(struct vcpu *vcpu)
+{
+	vcpu->lapic.now.lvtpc = LVT_MASKED;
+	vcpu->lapic.now.enabled = false;
+	lapic_accept_write(vcpu);
+}
+
+bool lapic_is_id(const struct vcpu *vcpu, uint32_t msr)
+{
+	return vcpu->lapic.now.x2apic && msr == MSR_X2APIC_ID;
+}
+
+void lapic_take_id(struct vcpu *vcpu, uint32_t id)
+{
+	vcpu->lapic.x2apic_id = id;
 }
 
 static void enter_x2apic(struct vcpu *vcpu)
@@ -40,7 +65,7 @@ static void enter_x2apic(struct vcpu *vcpu)
 	if (!physical_read32(APIC_BASE + APIC_LVTPC, &lapic->lvtpc))
 		lapic->lvtpc = LVT_MASKED;
 	if (physical_read32(APIC_BASE + APIC_ID, &id))
-		lapic->id = id >> 24;
+		lapic->id = (uint8_t)(id >> 24);
 	lapic->enabled = physical_read32(APIC_BASE + APIC_SVR, &svr) && (svr & APIC_SVR_ENABLE);
 	lapic->x2apic = true;
 }
@@ -57,6 +82,7 @@ static bool follow(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 			enter_x2apic(vcpu);
 		else if (!extd && lapic->x2apic)
 			lapic_reset(vcpu);
+		lapic->base = value & APIC_BASE_PAGE;
 	}
 	if (!lapic->x2apic)
 		return msr == MSR_APIC_BASE;
@@ -100,19 +126,28 @@ bool lapic_rdmsr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 	return true;
 }
 
+/* QEMU's registers stay where they are. */
+static void report_base(const struct lapic_registers *lapic)
+{
+	if (lapic->base && lapic->base != APIC_BASE)
+		report("apic-base 0x%" G_GINT64_MODIFIER "x\n", lapic->base);
+}
+
 static bool read_lvtpc(struct vcpu *vcpu, uint32_t *lvtpc)
 {
+	struct lapic_registers *lapic = &vcpu->lapic.now;
 	uint32_t svr, id;
 
-	if (vcpu->lapic.now.x2apic) {
-		*lvtpc = vcpu->lapic.now.lvtpc;
-		return vcpu->lapic.now.enabled;
+	if (lapic->x2apic) {
+		*lvtpc = lapic->lvtpc;
+		return lapic->enabled;
 	}
+	report_base(lapic);
 	if (!physical_read32(APIC_BASE + APIC_SVR, &svr) || !(svr & APIC_SVR_ENABLE) ||
 	    !physical_read32(APIC_BASE + APIC_ID, &id) ||
 	    !physical_read32(APIC_BASE + APIC_LVTPC, lvtpc))
 		return false;
-	vcpu->lapic.now.id = id >> 24;
+	lapic->id = (uint8_t)(id >> 24);
 	return true;
 }
 
@@ -124,18 +159,43 @@ static void mask_lvtpc(struct vcpu *vcpu, uint32_t lvtpc)
 		physical_write32(APIC_BASE + APIC_LVTPC, lvtpc | LVT_MASKED);
 }
 
+/* The register page shows 8 bits of the ID. */
+static uint32_t id_of(const struct lapic *lapic)
+{
+	bool fits = lapic->now.x2apic && (uint8_t)lapic->x2apic_id == lapic->now.id;
+
+	return fits ? lapic->x2apic_id : lapic->now.id;
+}
+
+/* Can it be sent to this ID with LVTPC's delivery mode? */
+static bool is_deliverable(uint32_t lvtpc, uint32_t id)
+{
+	uint32_t mode = lvtpc & LVT_MODE;
+
+	if (mode != LVT_MODE_FIXED && mode != LVT_MODE_SMI && mode != LVT_MODE_NMI) {
+		report("pmi-lost delivery-mode=%u\n", mode >> LVT_MODE_SHIFT);
+		return false;
+	}
+	if (id > MESSAGE_ID_MAX) {
+		report("pmi-lost apic-id=%u\n", id);
+		return false;
+	}
+	return true;
+}
+
 /* A local APIC's interrupt of its own is sent as a message that has the same effect. */
 bool lapic_pmi(struct vcpu *vcpu, bool mask)
 {
-	uint32_t lvtpc;
+	uint32_t lvtpc, id;
 
 	if (!read_lvtpc(vcpu, &lvtpc) || (lvtpc & LVT_MASKED))
 		return false;
-	if ((lvtpc & LVT_MODE) != LVT_MODE_FIXED && (lvtpc & LVT_MODE) != LVT_MODE_NMI)
+	id = id_of(&vcpu->lapic);
+	if (!is_deliverable(lvtpc, id))
 		return false;
 	if (mask)
 		mask_lvtpc(vcpu, lvtpc);
-	physical_write32(APIC_BASE | (uint64_t)vcpu->lapic.now.id << 12,
+	physical_write32(APIC_BASE | (uint64_t)id << MESSAGE_ID_SHIFT,
 			 lvtpc & (LVT_MODE | LVT_VECTOR));
 	statistics.pmis++;
 	return true;

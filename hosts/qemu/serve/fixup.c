@@ -69,6 +69,9 @@ void fixup_apply(struct vcpu *vcpu)
 	case FIXUP_CPUID:
 		apply_cpuid(vcpu);
 		break;
+	case FIXUP_APIC_ID:
+		lapic_take_id(vcpu, (uint32_t)reg_read((enum reg)fixup->index));
+		break;
 	case FIXUP_SHARED:
 		apply_shared(vcpu);
 		break;

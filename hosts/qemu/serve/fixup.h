@@ -14,16 +14,17 @@ struct vcpu;
 
 enum fixup_kind {
 	FIXUP_NONE,
-	FIXUP_CPUID,  /* adjust what CPUID returned for index, subleaf */
-	FIXUP_SHARED, /* adjust what RDMSR of a shared register, index, returned */
-	FIXUP_RESULT, /* RDMSR returns value */
-	FIXUP_CX,     /* restore ECX, which was changed to make QEMU raise #GP */
-	FIXUP_CR4,    /* restore CR4, for the same reason */
+	FIXUP_CPUID,   /* adjust what CPUID returned for index, subleaf */
+	FIXUP_APIC_ID, /* note what RDMSR or CPUID returned in register `index` */
+	FIXUP_SHARED,  /* adjust what RDMSR of a shared register, index, returned */
+	FIXUP_RESULT,  /* RDMSR returns value */
+	FIXUP_CX,      /* restore ECX, which was changed to make QEMU raise #GP */
+	FIXUP_CR4,     /* restore CR4, for the same reason */
 };
 
 struct fixup {
 	enum fixup_kind kind;
-	uint32_t index; /* CPUID leaf, or MSR */
+	uint32_t index; /* CPUID leaf, MSR, or enum reg */
 	uint32_t subleaf;
 	uint64_t value;
 };

@@ -21,6 +21,10 @@
 #include "vcpu.h"
 
 /* Always #GP: x2APIC mode has no DFR. Unlike other such registers it does not change ESR. */
+/* CPUID's leaves with the x2APIC ID, in EDX. */
+#define LEAF_TOPOLOGY    0x0b
+#define LEAF_TOPOLOGY_V2 0x1f
+
 #define MSR_FAULTS 0x80e
 
 void serve_reset(struct vcpu *vcpu)
@@ -50,6 +54,11 @@ static bool is_shared(const struct vcpu *vcpu, uint32_t msr)
 	return bits && bits != ~UINT64_C(0);
 }
 
+static void note_apic_id_behind(struct vcpu *vcpu, const struct site *site, enum reg reg)
+{
+	fixup_behind(vcpu, site, (struct fixup){ .kind = FIXUP_APIC_ID, .index = reg });
+}
+
 static void serve_rdmsr(struct vcpu *vcpu, const struct site *site)
 {
 	uint32_t msr = (uint32_t)reg_read(GUEST_CX);
@@ -67,6 +76,10 @@ static void serve_rdmsr(struct vcpu *vcpu, const struct site *site)
 		fault_msr(vcpu, site);
 		return;
 	case VPMU_NOT_MINE:
+		if (lapic_is_id(vcpu, msr)) {
+			note_apic_id_behind(vcpu, site, GUEST_AX);
+			return;
+		}
 		if (!lapic_rdmsr(vcpu, msr, &value))
 			return;
 		/* fallthrough */
@@ -115,6 +128,8 @@ static void serve_cpuid(struct vcpu *vcpu, const struct site *site)
 {
 	uint32_t leaf = (uint32_t)reg_read(GUEST_AX);
 
+	if (leaf == LEAF_TOPOLOGY || leaf == LEAF_TOPOLOGY_V2)
+		note_apic_id_behind(vcpu, site, GUEST_DX);
 	if (!is_pmu_leaf(vcpu, leaf))
 		return;
 	fixup_behind(vcpu, site,

@@ -6,16 +6,13 @@
 #include "translate.h"
 #include "block.h"
 #include "counting.h"
-#include "guest/registers.h"
-#include "guest/x86.h"
+#include "guest/reset.h"
 #include "hooks.h"
 #include "models/models.h"
 #include "report.h"
 #include "serve/serve.h"
 #include "translation.h"
 #include "vcpu.h"
-
-#define RESET_VECTOR UINT64_C(0xfffffff0)
 
 static void add_served(struct translation *t, size_t index, enum insn_kind kind)
 {
@@ -64,27 +61,14 @@ static unsigned int add_sites(struct translation *t)
 	return sites;
 }
 
-/*
- * INIT keeps the PMU and RESET does not; both lead here. QEMU's RESET clears
- * the kernel GS base, which INIT keeps and a system that ran has set. In protected
- * mode it is an address like any other.
- */
-static void reset_vector(unsigned int vcpu_index, void *unused)
-{
-	(void)vcpu_index;
-	(void)unused;
-	if (!(reg_read(GUEST_CR0) & CR0_PE) && reg_read(GUEST_KGSBASE) == 0)
-		vcpus_reset();
-}
-
 /* Is there any? */
 static bool add_hooks(struct translation *t)
 {
-	bool is_reset = t->vaddr == RESET_VECTOR;
+	bool is_reset = reset_may_lead_to(t->vaddr);
 	bool is_hooked = hooks_wanted(t->vaddr);
 
 	if (is_reset)
-		qemu_plugin_register_vcpu_tb_exec_cb(t->tb, reset_vector, QEMU_PLUGIN_CB_R_REGS,
+		qemu_plugin_register_vcpu_tb_exec_cb(t->tb, reset_look, QEMU_PLUGIN_CB_R_REGS,
 						     NULL);
 	if (is_hooked)
 		qemu_plugin_register_vcpu_tb_exec_cond_cb(

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * For lapic.c: an overflow behind a point that only INIT leads on from, and the
+ * handler of SMIs.
+ */
+	/* void (volatile bool *there): with EAX, ECX and EDX for the WRMSR that starts counting. */
+	.text
+	.globl lapic_count_and_halt
+lapic_count_and_halt:
+	mov $0x38f, %ecx
+	mov $1, %eax
+	xor %edx, %edx
+	wrmsr
+	movb $1, (%rdi)
+1:	hlt
+	jmp 1b
+
+	/* 4000 instructions. */
+	.globl lapic_sled
+lapic_sled:
+	.fill 4000, 1, 0x90
+	ret
+
+	/* Copied to where QEMU enters SMM. */
+	.code16
+	.globl lapic_smi_handler, lapic_smi_handler_end
+lapic_smi_handler:
+	addr32 incl lapic_smis
+	rsm
+lapic_smi_handler_end:
+	.code64
+
+	.section .note.GNU-stack, "", @progbits
