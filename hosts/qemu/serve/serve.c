@@ -25,10 +25,6 @@
 #define LEAF_TOPOLOGY_V2 0x1f
 
 /* Always #GP: x2APIC mode has no DFR. Unlike other such registers it does not change ESR. */
-/* CPUID's leaves with the x2APIC ID, in EDX. */
-#define LEAF_TOPOLOGY    0x0b
-#define LEAF_TOPOLOGY_V2 0x1f
-
 #define MSR_FAULTS 0x80e
 
 void serve_reset(struct vcpu *vcpu)
