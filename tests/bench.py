@@ -79,11 +79,13 @@ def summaries(result):
             check(f"there is no table {title}, and it says why", "No build" in notes, notes)
             continue
         rows = table["rows"]
+        states = {without: [row["state"] for row in rows
+                            if row["without"] == without and row["level"] == "kernel"]
+                  for without in ("", "no global control", "no global control, AMD")}
         with_control = [row for row in rows if not row["without"]]
         without = [row for row in rows if row["without"]]
-        check(f"{title}: all states, with global control and without",
-              [row["state"] for row in with_control if row["level"] == "kernel"] == STATES
-              and [row["state"] for row in without if row["level"] == "kernel"] == STATES[2:], rows)
+        check(f"{title}: all states, with global control and without, Intel's and AMD's",
+              list(states.values()) == [STATES, STATES[2:], STATES[2:]], rows)
         check(f"{title}: a figure for every candidate with global control",
               all(isinstance(row[name], (int, float)) for row in with_control
                   for name in CANDIDATES), with_control)
@@ -96,7 +98,7 @@ def details(result):
     rows = result["tables"]["exit_figures"]["rows"]
     builds = {row["build"] for row in rows}
     check("the details have every state, level, candidate, loop and build",
-          len(rows) == 10 * 2 * 6 * 2 * len(builds)
+          len(rows) == 14 * 2 * 6 * 2 * len(builds)
           and {row["level"] for row in rows} == {"kernel", "user"}
           and {row["loop"] for row in rows} == {"back to back", "apart"}, len(rows))
     there = [row for row in rows if row["median"] is not None]

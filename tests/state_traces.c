@@ -60,7 +60,7 @@ static void start_side(struct run *run, struct side *side, uint64_t first)
 {
 	memset(side, 0xa5, sizeof(*side));
 	side->totals = (struct totals){ .pmu = &side->pmu };
-	for (unsigned int i = 0; i < TOTALS; i++)
+	for (unsigned int i = 0; i < COUNTERS; i++)
 		side->totals.total[i] = first * (i + 1);
 	assert_int_equal(vpmu_init(&side->pmu, run->config, &totals_ops, &side->totals), VPMU_OK);
 }

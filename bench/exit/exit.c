@@ -7,11 +7,11 @@
 #include "exit.h"
 
 #include "bench/lib/measure.h"
+#include "bench/lib/registers.h"
 #include "host.h"
 
 #include <glib.h>
 #include <stdlib.h>
-#include <vpmu/msr.h>
 
 extern const struct exit_build exit_plain;
 extern const struct exit_build exit_thunks;
@@ -38,49 +38,37 @@ static const struct {
 enum { TOGETHER, APART, LOOPS };
 static const char *const loops[LOOPS] = { "back to back", "apart" };
 
-/* Enable, interrupt, and at which levels. */
-#define SELECT_BOTH 0x530000u
-#define SELECT_USER 0x510000u
+/* Privilege levels at which an event counts. */
+enum { NOWHERE = 0, KERNEL = 1, USER = 2 };
 
-/* What the guest has done with its PMU. General counters where there is no other choice. */
+/* What the guest has done with its PMU: at most one event counts. */
 static const struct state {
 	const char *name;
+	enum vpmu_vendor_id vendor;
 	unsigned int version; /* of the PMU; 0: off */
-	uint64_t global_ctrl;
-	uint64_t fixed_ctrl;
-	uint64_t select;
-	bool user;   /* instructions are counted at user level */
-	bool kernel; /* and at level 0 */
+	bool is_stopped;      /* GLOBAL_CTRL is 0 */
+	enum vpmu_event_id event;
+	unsigned int levels; /* where it counts */
 	bool drawn;
 } states[] = {
-	{ .name = "PMU off", .drawn = true },
-	{ .name = "idle, GLOBAL_CTRL 0", .version = 4 },
-	{ .name = "idle", .version = 4, .global_ctrl = 0x70000000f, .drawn = true },
-	{ .name = "cycles",
-	  .version = 4,
-	  .global_ctrl = 0x70000000f,
-	  .fixed_ctrl = 0x0b0,
+	{ "PMU off", .drawn = true },
+	{ "idle, GLOBAL_CTRL 0", .version = 4, .is_stopped = true },
+	{ "idle", .version = 4, .drawn = true },
+	{ "cycles", .version = 4, .event = VPMU_EVENT_CYCLES, .levels = KERNEL | USER,
 	  .drawn = true },
-	{ .name = "instructions",
-	  .version = 4,
-	  .global_ctrl = 0x70000000f,
-	  .fixed_ctrl = 0x00b,
-	  .user = true,
-	  .kernel = true,
+	{ "instructions", .version = 4, .event = VPMU_EVENT_INSTRUCTIONS, .levels = KERNEL | USER,
 	  .drawn = true },
-	{ .name = "instructions:u",
-	  .version = 4,
-	  .global_ctrl = 0x70000000f,
-	  .fixed_ctrl = 0x00a,
-	  .user = true },
-	{ .name = "idle", .version = 1, .drawn = true },
-	{ .name = "cycles", .version = 1, .select = SELECT_BOTH | 0x3c },
-	{ .name = "instructions",
-	  .version = 1,
-	  .select = SELECT_BOTH | 0xc0,
-	  .user = true,
-	  .kernel = true },
-	{ .name = "instructions:u", .version = 1, .select = SELECT_USER | 0xc0, .user = true },
+	{ "instructions:u", .version = 4, .event = VPMU_EVENT_INSTRUCTIONS, .levels = USER },
+	{ "idle", .version = 1, .drawn = true },
+	{ "cycles", .version = 1, .event = VPMU_EVENT_CYCLES, .levels = KERNEL | USER },
+	{ "instructions", .version = 1, .event = VPMU_EVENT_INSTRUCTIONS, .levels = KERNEL | USER },
+	{ "instructions:u", .version = 1, .event = VPMU_EVENT_INSTRUCTIONS, .levels = USER },
+	{ "idle", VPMU_AMD, .version = 1 },
+	{ "cycles", VPMU_AMD, .version = 1, .event = VPMU_EVENT_CYCLES, .levels = KERNEL | USER },
+	{ "instructions", VPMU_AMD, .version = 1, .event = VPMU_EVENT_INSTRUCTIONS,
+	  .levels = KERNEL | USER },
+	{ "instructions:u", VPMU_AMD, .version = 1, .event = VPMU_EVENT_INSTRUCTIONS,
+	  .levels = USER },
 };
 #define STATES (sizeof(states) / sizeof(states[0]))
 
@@ -126,27 +114,71 @@ static void settle_figure(void *argument)
 	run_figure(argument, SETTLE);
 }
 
+static bool has_global_control(const struct state *state)
+{
+	return state->version > 1;
+}
+
+/* Four general counters; three fixed ones where there is global control, too. */
+static struct exit_guest guest_of(const struct state *state)
+{
+	return (struct exit_guest){
+		.vendor = state->vendor,
+		.version = state->version,
+		.general = 4,
+		.fixed = has_global_control(state) ? 3 : 0,
+	};
+}
+
+/* The first general counter's event select. */
+static uint64_t event_select(const struct state *state)
+{
+	uint64_t value = VPMU_EVTSEL_EN | VPMU_EVTSEL_INT;
+	uint16_t select = 0;
+	uint8_t umask = 0;
+
+	vpmu_event_encoding(state->vendor, state->event, &select, &umask);
+	value |= select | (uint64_t)umask << 8;
+	value |= state->levels & KERNEL ? VPMU_EVTSEL_OS : 0;
+	value |= state->levels & USER ? VPMU_EVTSEL_USR : 0;
+	return state->levels ? value : 0;
+}
+
+static uint64_t fixed_ctrl(const struct state *state)
+{
+	uint64_t value = FIXED_PMI;
+	unsigned int counter = 0;
+
+	while (vpmu_fixed_event(counter) != state->event)
+		counter++;
+	value |= state->levels & KERNEL ? FIXED_OS : 0;
+	value |= state->levels & USER ? FIXED_USR : 0;
+	return state->levels ? value << (FIXED_BITS * counter) : 0;
+}
+
 static void program(const struct exit_candidate *candidate, struct exit_vcpu *vcpu,
 		    const struct state *state)
 {
+	const struct exit_guest guest = guest_of(state);
+	uint64_t global_ctrl = state->is_stopped ? 0 : counter_set(guest.general, guest.fixed);
+
 	if (!state->version)
 		return;
-	candidate->wrmsr(vcpu, VPMU_MSR_PERFEVTSEL0, state->select);
-	if (state->version == 1)
+	if (!has_global_control(state)) {
+		candidate->wrmsr(vcpu,
+				 state->vendor == VPMU_AMD ? VPMU_AMD_MSR_K7_EVNTSEL0
+							   : VPMU_MSR_PERFEVTSEL0,
+				 event_select(state));
 		return;
-	candidate->wrmsr(vcpu, VPMU_MSR_FIXED_CTR_CTRL, state->fixed_ctrl);
-	candidate->wrmsr(vcpu, VPMU_MSR_PERF_GLOBAL_CTRL, state->global_ctrl);
+	}
+	candidate->wrmsr(vcpu, VPMU_MSR_FIXED_CTR_CTRL, fixed_ctrl(state));
+	candidate->wrmsr(vcpu, VPMU_MSR_PERF_GLOBAL_CTRL, global_ctrl);
 }
 
 static struct exit_vcpu *make_vcpu(const struct exit_candidate *candidate,
 				   const struct scenario *scenario)
 {
-	/* Version 1 has no fixed counters. */
-	struct exit_guest guest = {
-		.version = scenario->state->version,
-		.general = 4,
-		.fixed = scenario->state->version > 1 ? 3 : 0,
-	};
+	const struct exit_guest guest = guest_of(scenario->state);
 	struct exit_vcpu *vcpu = candidate->create(&guest);
 
 	vcpu->rip = 0x1000;
@@ -177,11 +209,16 @@ static void add_figures(struct scenario *scenario)
 					   builds[build].build->candidates[i], loop);
 }
 
+static bool counts_instructions(const struct state *state, bool user)
+{
+	return state->event == VPMU_EVENT_INSTRUCTIONS && (state->levels & (user ? USER : KERNEL));
+}
+
 /* NULL, or what it has counted wrongly. */
 static const char *check_count(const struct scenario *scenario, const struct figure *figure)
 {
 	const struct state *state = scenario->state;
-	uint64_t expected = (scenario->user ? state->user : state->kernel) ? figure->emulated : 0;
+	uint64_t expected = counts_instructions(state, scenario->user) ? figure->emulated : 0;
 	uint64_t counted =
 		figure->candidate->counted ? figure->candidate->counted(figure->vcpu) : expected;
 
@@ -248,13 +285,17 @@ static struct measure_plan plan_of(struct bench *bench)
 
 static const char *global_ctrl_text(const struct state *state)
 {
-	return state->version == 0 ? "" : state->version == 1 ? "without" : "with";
+	if (!state->version)
+		return "";
+	if (has_global_control(state))
+		return "with";
+	return state->vendor == VPMU_AMD ? "without, AMD" : "without";
 }
 
 /* User level is told apart where it is another thing to count; else it is in the details. */
 static bool is_in_summary(const struct scenario *scenario)
 {
-	return !scenario->user || scenario->state->user;
+	return !scenario->user || counts_instructions(scenario->state, true);
 }
 
 /*
@@ -273,6 +314,13 @@ static void add_over_floor(struct report_value *values, const struct figure *fig
 		report_number(&values[i - 1], over_floor(&figures[i], &figures[0]));
 }
 
+static const char *without_text(const struct state *state)
+{
+	if (!state->version || has_global_control(state))
+		return "";
+	return state->vendor == VPMU_AMD ? "no global control, AMD" : "no global control";
+}
+
 static void add_summary(struct report_table *table, const struct scenario *scenario,
 			const struct figure *figures)
 {
@@ -280,7 +328,7 @@ static void add_summary(struct report_table *table, const struct scenario *scena
 
 	report_text(&row[0], "%s", scenario->state->name);
 	report_text(&row[1], "%s", scenario->user ? "user" : "kernel");
-	report_text(&row[2], "%s", scenario->state->version == 1 ? "no global control" : "");
+	report_text(&row[2], "%s", without_text(scenario->state));
 	add_over_floor(&row[3], figures);
 }
 
@@ -289,7 +337,7 @@ static void add_plot(struct report_table *table, const struct scenario *scenario
 	struct report_value *row = report_row(table);
 
 	report_text(&row[0], "%s%s", scenario->state->name,
-		    scenario->state->version == 1 ? " (no global control)" : "");
+		    *without_text(scenario->state) ? " (no global control)" : "");
 	report_text(&row[1], "%s", builds[build].name);
 	add_over_floor(&row[2], scenario->figures[build][TOGETHER]);
 }

@@ -22,8 +22,9 @@ struct exit_vcpu {
 
 #define EXIT_RFLAGS_TF (1u << 8)
 
-/* The PMU that a guest has. version 0: off; version 1: without IA32_PERF_GLOBAL_CTRL. */
+/* The PMU that a guest has. version 0: off; version 1: without global control. */
 struct exit_guest {
+	enum vpmu_vendor_id vendor;
 	unsigned int version;
 	unsigned int general;
 	unsigned int fixed;

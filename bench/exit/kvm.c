@@ -6,9 +6,11 @@
 #include "kvm.h"
 
 #include <stdlib.h>
-#include <vpmu/msr.h>
 
-uint64_t kvm_instructions_event = 0xc0;
+/* The fixed counter of reference cycles has no encoding; KVM's own for it. */
+#define KVM_EVENT_REF_CYCLES UINT64_C(0x300)
+
+uint64_t kvm_instructions_event;
 
 unsigned int kvm_level(const struct kvm_vcpu *vcpu)
 {
@@ -30,16 +32,25 @@ bool kvm_filter_allows(const struct kvm_filter *filter, const struct kvm_counter
 	return filter_names(filter, counter->eventsel) == filter->allows;
 }
 
+static uint64_t eventsel_of(enum vpmu_vendor_id vendor, enum vpmu_event_id event)
+{
+	uint16_t select;
+	uint8_t umask;
+
+	if (!vpmu_event_encoding(vendor, event, &select, &umask))
+		return KVM_EVENT_REF_CYCLES;
+	return select | (uint64_t)umask << 8;
+}
+
 struct exit_vcpu *kvm_create(const struct exit_guest *guest)
 {
-	/* Instructions, cycles, reference cycles. */
-	static const uint64_t fixed_events[KVM_FIXED] = { 0xc0, 0x3c, 0x300 };
 	struct kvm_vcpu *vcpu = calloc(1, sizeof(*vcpu));
 	struct kvm_vm *vm = calloc(1, sizeof(*vm));
 	struct kvm_pmu *pmu;
 
 	if (!vcpu || !vm)
 		abort();
+	kvm_instructions_event = eventsel_of(guest->vendor, VPMU_EVENT_INSTRUCTIONS);
 	vm->enable_pmu = guest->version > 0;
 	vcpu->vm = vm;
 	pmu = &vcpu->pmu;
@@ -49,7 +60,7 @@ struct exit_vcpu *kvm_create(const struct exit_guest *guest)
 		pmu->fixed[i] = (struct kvm_counter){
 			.is_fixed = true,
 			.index = (uint8_t)(KVM_FIXED_BASE + i),
-			.eventsel = fixed_events[i],
+			.eventsel = eventsel_of(guest->vendor, vpmu_fixed_event(i)),
 			.vcpu = vcpu,
 		};
 	if (!guest->version)
@@ -57,10 +68,9 @@ struct exit_vcpu *kvm_create(const struct exit_guest *guest)
 	pmu->version = (uint8_t)guest->version;
 	pmu->general_count = (uint8_t)guest->general;
 	pmu->fixed_count = (uint8_t)guest->fixed;
-	pmu->all_valid = ((UINT64_C(1) << guest->general) - 1) |
-			 (((UINT64_C(1) << guest->fixed) - 1) << KVM_FIXED_BASE);
+	pmu->all_valid = counter_set(guest->general, guest->fixed);
 	if (kvm_has_global_ctrl(pmu))
-		pmu->global_ctrl = (UINT64_C(1) << guest->general) - 1;
+		pmu->global_ctrl = counter_set(guest->general, 0);
 	return &vcpu->vcpu;
 }
 
@@ -73,13 +83,17 @@ void kvm_destroy(struct exit_vcpu *vcpu)
 void kvm_wrmsr(struct exit_vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	struct kvm_pmu *pmu = &kvm_of(vcpu)->pmu;
+	uint32_t intel = msr - VPMU_MSR_PERFEVTSEL0;
+	uint32_t amd = msr - VPMU_AMD_MSR_K7_EVNTSEL0;
 
 	if (msr == VPMU_MSR_PERF_GLOBAL_CTRL && kvm_has_global_ctrl(pmu))
 		pmu->global_ctrl = value & pmu->all_valid;
 	else if (msr == VPMU_MSR_FIXED_CTR_CTRL && pmu->fixed_count)
 		pmu->fixed_ctrl = value;
-	else if (msr >= VPMU_MSR_PERFEVTSEL0 && msr - VPMU_MSR_PERFEVTSEL0 < pmu->general_count)
-		pmu->general[msr - VPMU_MSR_PERFEVTSEL0].eventsel = value;
+	else if (intel < pmu->general_count)
+		pmu->general[intel].eventsel = value;
+	else if (amd < pmu->general_count)
+		pmu->general[amd].eventsel = value;
 }
 
 uint64_t kvm_counted(struct exit_vcpu *vcpu)

@@ -8,6 +8,7 @@
 #ifndef VPMU_BENCH_EXIT_KVM_H
 #define VPMU_BENCH_EXIT_KVM_H
 
+#include "bench/lib/registers.h"
 #include "host.h"
 
 #include <stddef.h>
@@ -15,15 +16,12 @@
 enum {
 	KVM_GENERAL = 8,
 	KVM_FIXED = 3,
-	KVM_FIXED_BASE = 32,
+	KVM_FIXED_BASE = VPMU_FIXED,
 	KVM_REQUEST_PMU = 10,
 };
 
-#define KVM_SELECT_USER   (1u << 16)
-#define KVM_SELECT_OS     (1u << 17)
-#define KVM_SELECT_ENABLE (1u << 22)
-/* Event select (AMD's high bits, too) and unit mask: what an event is told by. */
-#define KVM_SELECT_EVENT UINT64_C(0xf0000ffff)
+/* What an event is told by. */
+#define KVM_SELECT_EVENT (VPMU_EVTSEL_SELECT | VPMU_EVTSEL_UMASK | VPMU_EVTSEL_SELECT_2)
 
 struct kvm_vcpu;
 
@@ -88,7 +86,8 @@ static inline bool kvm_has_global_ctrl(const struct kvm_pmu *pmu)
 
 static inline uint64_t kvm_fixed_field(const struct kvm_counter *counter)
 {
-	return kvm_pmu_of(counter)->fixed_ctrl >> ((counter->index - KVM_FIXED_BASE) * 4) & 0xf;
+	return kvm_pmu_of(counter)->fixed_ctrl >> ((counter->index - KVM_FIXED_BASE) * FIXED_BITS) &
+	       0xf;
 }
 
 static inline bool kvm_is_globally_enabled(const struct kvm_counter *counter)
@@ -101,8 +100,8 @@ static inline bool kvm_is_globally_enabled(const struct kvm_counter *counter)
 static inline bool kvm_is_locally_enabled(const struct kvm_counter *counter)
 {
 	if (counter->is_fixed)
-		return kvm_fixed_field(counter) & 3;
-	return counter->eventsel & KVM_SELECT_ENABLE;
+		return kvm_fixed_field(counter) & FIXED_EN;
+	return counter->eventsel & VPMU_EVTSEL_EN;
 }
 
 static inline bool kvm_is_event(const struct kvm_counter *counter, uint64_t event)
@@ -161,11 +160,11 @@ static inline bool kvm_level_matches(const struct kvm_counter *counter)
 	if (counter->is_fixed) {
 		uint64_t field = kvm_fixed_field(counter);
 
-		os = field & 1;
-		user = field & 2;
+		os = field & FIXED_OS;
+		user = field & FIXED_USR;
 	} else {
-		os = counter->eventsel & KVM_SELECT_OS;
-		user = counter->eventsel & KVM_SELECT_USER;
+		os = counter->eventsel & VPMU_EVTSEL_OS;
+		user = counter->eventsel & VPMU_EVTSEL_USR;
 	}
 	/* The level is only asked for where it matters. */
 	if (os == user)

@@ -4,6 +4,7 @@
  * vpmu_service() that a host calls before each entry, which is where the others
  * leave work, too. The source counts nothing: no guest code runs here.
  */
+#include "bench/lib/registers.h"
 #include "host.h"
 
 #include <stdlib.h>
@@ -103,10 +104,12 @@ static const struct vpmu_source_ops still = {
 
 static struct exit_vcpu *create(const struct exit_guest *guest)
 {
-	struct vpmu_config config = vpmu_config_intel(guest->version, (1u << VPMU_EVENT_IDS) - 1);
-	struct ours *ours;
+	const uint32_t events = (1u << VPMU_EVENT_IDS) - 1;
+	struct vpmu_config config =
+		guest->vendor == VPMU_AMD ? vpmu_config_amd(guest->version, guest->general, events)
+					  : vpmu_config_intel(guest->version, events);
+	struct ours *ours = calloc(1, sizeof(*ours));
 
-	ours = calloc(1, sizeof(*ours));
 	if (!ours)
 		abort();
 	if (guest->version) {
@@ -135,7 +138,7 @@ static uint64_t counted(struct exit_vcpu *vcpu)
 	uint64_t sum = 0;
 
 	for (unsigned int i = 0; i < VPMU_MAX_GENERAL + VPMU_MAX_FIXED; i++) {
-		uint32_t index = i < VPMU_MAX_GENERAL ? i : (i - VPMU_MAX_GENERAL) | 1u << 30;
+		uint32_t index = i < VPMU_MAX_GENERAL ? i : (i - VPMU_MAX_GENERAL) | RDPMC_FIXED;
 		uint64_t value;
 
 		if (vpmu_rdpmc(pmu, index, true, &value) == VPMU_DONE)

@@ -8,6 +8,9 @@
 #include "bench/lib/measure.h"
 #include "bench/lib/report.h"
 
+/* The PMU of the states that have one. */
+#define GUEST_PMU "intel-v4"
+
 /* Linux guests; each is booted once in a round. */
 enum linux_guest {
 	LINUX_PLAIN,

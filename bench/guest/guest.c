@@ -300,12 +300,16 @@ static void linux_words(const struct bench *bench, enum linux_guest guest, struc
 		args_add(words, "--pmu=off");
 		break;
 	case LINUX_WATCHDOG:
+		args_add(words, "--pmu=" GUEST_PMU);
 		watchdog = "nmi_watchdog=1";
 		break;
 	case LINUX_COUNT:
+		args_add(words, "--pmu=" GUEST_PMU);
 		args_add(words, "--models=on");
 		break;
 	case LINUX_IDLE:
+		args_add(words, "--pmu=" GUEST_PMU);
+		break;
 	case LINUX_GUESTS:
 		break;
 	}

@@ -7,28 +7,23 @@
 #define _GNU_SOURCE
 #include "subject.h"
 
+#include "bench/lib/registers.h"
 #include "sampler.h"
 #include "work.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <vpmu/msr.h>
 
-#define COUNTERS 64 /* as many as GLOBAL_CTRL has bits */
-#define BIT(n)   (UINT64_C(1) << (n))
-
-#define EVTSEL_INT      BIT(20)
-#define EVTSEL_EN       BIT(22)
-#define EVTSEL_RESERVED (BIT(21) | ~(uint64_t)UINT32_MAX)
-#define FIXED_EN        UINT64_C(3)
-#define FIXED_PMI       BIT(3)
+/* AnyThread, and what is beyond the register. */
+#define EVTSEL_RESERVED (UINT64_C(1) << 21 | ~(uint64_t)UINT32_MAX)
 #define FIXED_FIELD     (FIXED_EN | FIXED_PMI)
-#define RDPMC_FIXED     BIT(30)
 
-/* LBR, BTF and the two freezes. */
-#define DEBUGCTL_WRITABLE     UINT64_C(0x1803)
-#define CAPABILITIES_FW_WRITE BIT(13)
+#define DEBUGCTL_BTF (UINT64_C(1) << 1)
+#define DEBUGCTL_WRITABLE                                                                          \
+	(VPMU_DEBUG_LBR | DEBUGCTL_BTF | VPMU_DEBUG_FREEZE_LBRS | VPMU_DEBUG_FREEZE_PERFMON)
+
+#define CAPABILITIES_FW_WRITE (UINT64_C(1) << 13)
 
 enum policy {
 	POLICY_2018, /* Linux 4.20: an event is closed to stop it and made to start it */
@@ -65,37 +60,31 @@ struct kvm {
 /* For the signal handler. */
 static struct kvm *signalled;
 
-static uint64_t all_counters(const struct kvm *kvm)
-{
-	return (BIT(kvm->config.general) - 1) | (BIT(kvm->config.fixed) - 1) << VPMU_FIXED;
-}
-
 static struct pmc *pmc_at(struct kvm *kvm, unsigned int index)
 {
-	if (index >= COUNTERS || !(all_counters(kvm) & BIT(index)))
+	if (index >= COUNTERS || !(all_counters(&kvm->config) & counter_bit(index)))
 		return NULL;
 	return &kvm->pmc[index];
 }
 
 static uint64_t pmc_mask(const struct kvm *kvm, const struct pmc *pmc)
 {
-	return BIT(pmc->index < VPMU_FIXED ? kvm->config.general_width : kvm->config.fixed_width) -
-	       1;
+	return counter_mask(&kvm->config, pmc->index);
 }
 
 static bool interrupts(const struct pmc *pmc)
 {
-	return pmc->control & (pmc->index < VPMU_FIXED ? EVTSEL_INT : FIXED_PMI);
+	return pmc->control & (pmc->index < VPMU_FIXED ? VPMU_EVTSEL_INT : FIXED_PMI);
 }
 
 static bool locally_enabled(const struct pmc *pmc)
 {
-	return pmc->control & (pmc->index < VPMU_FIXED ? EVTSEL_EN : FIXED_EN);
+	return pmc->control & (pmc->index < VPMU_FIXED ? VPMU_EVTSEL_EN : FIXED_EN);
 }
 
 static bool enabled(const struct kvm *kvm, const struct pmc *pmc)
 {
-	return locally_enabled(pmc) && (kvm->global_ctrl & BIT(pmc->index));
+	return locally_enabled(pmc) && (kvm->global_ctrl & counter_bit(pmc->index));
 }
 
 static bool asked_for(const struct kvm *kvm)
@@ -140,15 +129,16 @@ static void let_go(struct pmc *pmc)
 /* perf's overflow callback; from the signal handler. */
 static void overflow(struct kvm *kvm, struct pmc *pmc)
 {
-	uint64_t before = __atomic_fetch_or(&kvm->reprogram, BIT(pmc->index), __ATOMIC_RELAXED);
+	uint64_t before =
+		__atomic_fetch_or(&kvm->reprogram, counter_bit(pmc->index), __ATOMIC_RELAXED);
 
 	/* One that is about to be seen to anyway has been changed since. */
-	if (before & BIT(pmc->index)) {
+	if (before & counter_bit(pmc->index)) {
 		hold_event(pmc);
 		return;
 	}
 	pmc->repeated = 0;
-	__atomic_fetch_or(&kvm->global_status, BIT(pmc->index), __ATOMIC_RELAXED);
+	__atomic_fetch_or(&kvm->global_status, counter_bit(pmc->index), __ATOMIC_RELAXED);
 	if (interrupts(pmc))
 		__atomic_store_n(&kvm->pmi, true, __ATOMIC_RELAXED);
 	subject_kicked = 1;
@@ -177,22 +167,22 @@ static bool has_overflowed(struct kvm *kvm, struct pmc *pmc)
  */
 static void on_trap(struct kvm *kvm, unsigned int number)
 {
-	uint64_t together = subject_expected & all_counters(kvm);
+	uint64_t together = subject_expected & all_counters(&kvm->config);
 	bool exact = work_kinds[kvm->events].exact;
 
-	if (!(together & BIT(number)))
+	if (!(together & counter_bit(number)))
 		together = 0;
-	together &= ~BIT(number);
+	together &= ~counter_bit(number);
 	overflow(kvm, &kvm->pmc[number]);
-	for (uint64_t left = together; left; left &= left - 1) {
-		struct pmc *pmc = &kvm->pmc[__builtin_ctzll(left)];
+	for (uint64_t left = together; left;) {
+		struct pmc *pmc = &kvm->pmc[take_counter(&left)];
 
 		if (sampler_is_open(&pmc->event) && (exact || has_overflowed(kvm, pmc)))
 			overflow(kvm, pmc);
 		else
-			together &= ~BIT(pmc->index);
+			together &= ~counter_bit(pmc->index);
 	}
-	subject_expected &= ~(together | BIT(number));
+	subject_expected &= ~(together | counter_bit(number));
 }
 
 static void on_overflow(int fd, uint32_t number)
@@ -244,7 +234,7 @@ static void reprogram_2018(struct kvm *kvm, struct pmc *pmc)
 		pmc->counter = pmc_read(kvm, pmc);
 		release(pmc);
 	}
-	forget_request(kvm, BIT(pmc->index));
+	forget_request(kvm, counter_bit(pmc->index));
 	if (enabled(kvm, pmc))
 		create(kvm, pmc);
 }
@@ -292,8 +282,9 @@ static void changed(struct kvm *kvm, uint64_t counters)
 		request(kvm, counters);
 		return;
 	}
-	for (counters &= all_counters(kvm); counters; counters &= counters - 1)
-		reprogram_2018(kvm, pmc_at(kvm, (unsigned int)__builtin_ctzll(counters)));
+	counters &= all_counters(&kvm->config);
+	while (counters)
+		reprogram_2018(kvm, pmc_at(kvm, take_counter(&counters)));
 }
 
 static void handle_2018(struct kvm *kvm, struct pmc *pmc)
@@ -304,19 +295,20 @@ static void handle_2018(struct kvm *kvm, struct pmc *pmc)
 		reprogram_2018(kvm, pmc);
 		return;
 	}
-	forget_request(kvm, BIT(pmc->index));
+	forget_request(kvm, counter_bit(pmc->index));
 	let_go(pmc);
 }
 
 /* kvm_pmu_handle_event() */
 static void handle_event(struct kvm *kvm)
 {
-	uint64_t counters = __atomic_load_n(&kvm->reprogram, __ATOMIC_RELAXED) & all_counters(kvm);
+	uint64_t counters =
+		__atomic_load_n(&kvm->reprogram, __ATOMIC_RELAXED) & all_counters(&kvm->config);
 
 	if (kvm->policy == POLICY_6_12)
 		forget_request(kvm, counters);
-	for (; counters; counters &= counters - 1) {
-		struct pmc *pmc = pmc_at(kvm, (unsigned int)__builtin_ctzll(counters));
+	while (counters) {
+		struct pmc *pmc = pmc_at(kvm, take_counter(&counters));
 
 		if (kvm->policy == POLICY_6_12)
 			reprogram_6_12(kvm, pmc);
@@ -361,7 +353,7 @@ static enum vpmu_answer write_evtsel(struct kvm *kvm, struct pmc *pmc, uint64_t 
 	if (value == pmc->control)
 		return VPMU_DONE;
 	pmc->control = value;
-	changed(kvm, BIT(pmc->index));
+	changed(kvm, counter_bit(pmc->index));
 	return VPMU_DONE;
 }
 
@@ -371,14 +363,14 @@ static enum vpmu_answer write_fixed_ctrl(struct kvm *kvm, uint64_t value)
 	uint64_t allowed = 0;
 
 	for (unsigned int i = 0; i < kvm->config.fixed; i++)
-		allowed |= FIXED_FIELD << (4 * i);
+		allowed |= FIXED_FIELD << (FIXED_BITS * i);
 	if (value & ~allowed)
 		return VPMU_FAULT;
 	for (unsigned int i = 0; i < kvm->config.fixed; i++) {
-		uint64_t field = value >> (4 * i) & FIXED_FIELD;
+		uint64_t field = value >> (FIXED_BITS * i) & FIXED_FIELD;
 
 		if (field != kvm->pmc[VPMU_FIXED + i].control)
-			differ |= BIT(VPMU_FIXED + i);
+			differ |= counter_bit(VPMU_FIXED + i);
 		kvm->pmc[VPMU_FIXED + i].control = field;
 	}
 	kvm->fixed_ctrl = value;
@@ -390,7 +382,7 @@ static enum vpmu_answer write_global_ctrl(struct kvm *kvm, uint64_t value)
 {
 	uint64_t differ = kvm->global_ctrl ^ value;
 
-	if (value & ~all_counters(kvm))
+	if (value & ~all_counters(&kvm->config))
 		return VPMU_FAULT;
 	kvm->global_ctrl = value;
 	if (differ)
@@ -403,7 +395,8 @@ static enum vpmu_answer write_status(struct kvm *kvm, uint32_t msr, uint64_t val
 	if (msr == VPMU_MSR_PERF_GLOBAL_STATUS_RESET)
 		__atomic_fetch_and(&kvm->global_status, ~value, __ATOMIC_RELAXED);
 	else if (kvm->config.version >= 4)
-		__atomic_fetch_or(&kvm->global_status, value & all_counters(kvm), __ATOMIC_RELAXED);
+		__atomic_fetch_or(&kvm->global_status, value & all_counters(&kvm->config),
+				  __ATOMIC_RELAXED);
 	else
 		return VPMU_FAULT;
 	return VPMU_DONE;
@@ -498,7 +491,7 @@ static enum vpmu_answer rdpmc(void *subject, uint32_t index, uint64_t *value)
 	struct kvm *kvm = subject;
 
 	if (index & RDPMC_FIXED)
-		index = VPMU_FIXED + (index & ~(uint32_t)RDPMC_FIXED);
+		index = VPMU_FIXED + (index & ~RDPMC_FIXED);
 	return read_pmc(kvm, pmc_at(kvm, index), value);
 }
 
@@ -517,7 +510,7 @@ static void reset(void *subject)
 		release(&kvm->pmc[i]);
 		kvm->pmc[i] = (struct pmc){ .index = i, .event = SAMPLER_NONE };
 	}
-	kvm->global_ctrl = BIT(kvm->config.general) - 1;
+	kvm->global_ctrl = counter_bit(kvm->config.general) - 1;
 	kvm->global_status = kvm->fixed_ctrl = kvm->debugctl = kvm->reprogram = 0;
 	kvm->pmi = false;
 }

@@ -6,19 +6,15 @@
  */
 #include "replay.h"
 
+#include "bench/lib/registers.h"
 #include "totals.h"
 #include "work.h"
 
 #include <glib.h>
 #include <stdlib.h>
 #include <string.h>
-#include <vpmu/msr.h>
 
-#define EVTSEL_INT  (UINT64_C(1) << 20)
-#define EVTSEL_EN   (UINT64_C(1) << 22)
-#define RDPMC_FIXED (1u << 30)
-#define FIXED_LEVEL UINT64_C(3)
-#define FIXED_KEY   (UINT64_C(1) << 63) /* apart from event selects */
+#define FIXED_KEY (UINT64_C(1) << 63) /* apart from event selects */
 
 /* A place in the trace at which the guest runs until a PMI. */
 struct place {
@@ -36,29 +32,11 @@ struct maker {
 	uint64_t *active;     /* counters that count when a record comes */
 	struct place *places; /* of the PMIs, in order */
 	size_t place_count;
-	uint64_t last_event[TOTALS]; /* what the counter was last enabled for; 0: nothing */
-	uint64_t loaded;             /* counters that the guest has written since they overflowed */
-	size_t write[TOTALS];        /* where: a record in the first pass, a step in the second */
-	uint64_t units[TOTALS];      /* that a counter has counted since */
+	uint64_t last_event[COUNTERS]; /* what the counter was last enabled for; 0: nothing */
+	uint64_t loaded;          /* counters that the guest has written since they overflowed */
+	size_t write[COUNTERS];   /* where: a record in the first pass, a step in the second */
+	uint64_t units[COUNTERS]; /* that a counter has counted since */
 };
-
-static uint64_t bit(unsigned int counter)
-{
-	return UINT64_C(1) << counter;
-}
-
-static unsigned int take(uint64_t *counters)
-{
-	unsigned int counter = (unsigned int)__builtin_ctzll(*counters);
-
-	*counters &= *counters - 1;
-	return counter;
-}
-
-static uint64_t all_counters(const struct vpmu_config *config)
-{
-	return (bit(config->general) - 1) | (bit(config->fixed) - 1) << VPMU_FIXED;
-}
 
 /* The counter that RDMSR or WRMSR reaches by this number. */
 static unsigned int counter_of_msr(const struct vpmu_config *config, uint32_t msr)
@@ -91,18 +69,13 @@ static bool loads(const struct vpmu_config *config, const struct trace_record *r
 	return record->kind == TRACE_WRMSR && *counter != STEP_NO_COUNTER;
 }
 
-static unsigned int width(const struct vpmu_config *config, unsigned int counter)
-{
-	return counter < VPMU_FIXED ? config->general_width : config->fixed_width;
-}
-
 /* What is to be written for the counter to overflow after so many counts. */
 static uint64_t distance(const struct vpmu_config *config, const struct step *write,
 			 unsigned int counter, uint64_t counts)
 {
 	if (write->index - VPMU_MSR_PMC0 < config->general)
 		return -counts & UINT32_MAX; /* its sign is extended */
-	return -counts & (bit(width(config, counter)) - 1);
+	return -counts & counter_mask(config, counter);
 }
 
 /* The same for a counter that does not overflow again: as far as may be. */
@@ -110,8 +83,8 @@ static uint64_t far_away(const struct vpmu_config *config, const struct step *wr
 			 unsigned int counter)
 {
 	if (write->index - VPMU_MSR_PMC0 < config->general)
-		return bit(31);
-	return bit(width(config, counter) - 1);
+		return UINT64_C(1) << 31;
+	return counter_mask(config, counter) / 2 + 1;
 }
 
 static uint64_t model_msr(struct maker *maker, uint32_t msr)
@@ -128,14 +101,16 @@ static uint64_t event_key(struct maker *maker, unsigned int counter)
 	unsigned int i = counter - VPMU_FIXED;
 
 	if (counter < VPMU_FIXED)
-		return model_msr(maker, VPMU_MSR_PERFEVTSEL0 + counter) & ~EVTSEL_INT & ~EVTSEL_EN;
-	return FIXED_KEY | (model_msr(maker, VPMU_MSR_FIXED_CTR_CTRL) >> (4 * i) & FIXED_LEVEL);
+		return model_msr(maker, VPMU_MSR_PERFEVTSEL0 + counter) & ~VPMU_EVTSEL_INT &
+		       ~VPMU_EVTSEL_EN;
+	return FIXED_KEY |
+	       (model_msr(maker, VPMU_MSR_FIXED_CTR_CTRL) >> (FIXED_BITS * i) & FIXED_EN);
 }
 
 static void note_events(struct maker *maker, uint64_t active)
 {
 	while (active) {
-		unsigned int counter = take(&active);
+		unsigned int counter = take_counter(&active);
 		uint64_t key = event_key(maker, counter);
 
 		if (key != maker->last_event[counter])
@@ -148,13 +123,14 @@ static void note_events(struct maker *maker, uint64_t active)
 static void model_overflow(struct maker *maker, uint64_t counters)
 {
 	while (counters) {
-		unsigned int counter = take(&counters);
+		unsigned int counter = take_counter(&counters);
 		uint32_t index =
 			counter < VPMU_FIXED ? counter : RDPMC_FIXED | (counter - VPMU_FIXED);
 		uint64_t value = 0;
 
 		vpmu_rdpmc(&maker->pmu, index, true, &value);
-		maker->totals.total[counter] += bit(width(&maker->plan->config, counter)) - value;
+		maker->totals.total[counter] +=
+			counter_mask(&maker->plan->config, counter) + 1 - value;
 		vpmu_look(&maker->pmu, counter);
 	}
 	vpmu_service(&maker->pmu);
@@ -167,10 +143,10 @@ static uint64_t counting_at(const struct maker *maker, size_t before, uint64_t c
 	uint64_t counters = 0;
 
 	while (left) {
-		unsigned int counter = take(&left);
+		unsigned int counter = take_counter(&left);
 
 		if (maker->write[counter] < before)
-			counters |= bit(counter);
+			counters |= counter_bit(counter);
 	}
 	return counters;
 }
@@ -215,7 +191,7 @@ static void model_record(struct maker *maker, size_t i)
 		break;
 	case TRACE_WRMSR:
 		if (loads(&maker->plan->config, record, &counter)) {
-			maker->loaded |= bit(counter);
+			maker->loaded |= counter_bit(counter);
 			maker->write[counter] = i;
 		}
 		vpmu_wrmsr(&maker->pmu, record->index, record->value);
@@ -265,9 +241,9 @@ static void add_work(struct maker *maker, const struct place *place)
 
 	add_step(plan, STEP_WORK)->value = kind->units;
 	while (active)
-		maker->units[take(&active)] += kind->units;
+		maker->units[take_counter(&active)] += kind->units;
 	while (counters) {
-		unsigned int counter = take(&counters);
+		unsigned int counter = take_counter(&counters);
 		struct step *write = &plan->steps[maker->write[counter]];
 
 		write->value = distance(&plan->config, write, counter,

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "replay.h"
 
+#include "bench/lib/registers.h"
 #include "work.h"
 
 #include <errno.h>
@@ -14,7 +15,6 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <vpmu/msr.h>
 
 struct run {
 	const struct plan *plan;
@@ -22,16 +22,16 @@ struct run {
 	const struct replay_options *options;
 	struct replay_result *result;
 	void *subject;
-	uint64_t counters; /* that there are */
-	size_t came;       /* PMIs, warm-up included */
-	bool warm;         /* the warm-up is over */
-	bool due;          /* a PMI that the plan has not come to yet */
-	bool in_handler;   /* of a PMI that is timed */
-	uint64_t from;     /* when that began */
-	uint64_t expected; /* counters that the last PMI is for */
-	uint64_t unread;   /* of them, those that have not been read since */
-	uint64_t late;     /* of them, those that have overflowed in its handler */
-	uint64_t over[64]; /* how far a counter was past its overflow when it was read */
+	uint64_t counters;       /* that there are */
+	size_t came;             /* PMIs, warm-up included */
+	bool warm;               /* the warm-up is over */
+	bool due;                /* a PMI that the plan has not come to yet */
+	bool in_handler;         /* of a PMI that is timed */
+	uint64_t from;           /* when that began */
+	uint64_t expected;       /* counters that the last PMI is for */
+	uint64_t unread;         /* of them, those that have not been read since */
+	uint64_t late;           /* of them, those that have overflowed in its handler */
+	uint64_t over[COUNTERS]; /* how far a counter was past its overflow when it was read */
 };
 
 /* Memory that is written before the run, so that no page of it faults in the middle. */
@@ -180,10 +180,11 @@ static uint64_t loaded_value(struct run *run, const struct step *step)
 static void note_read(struct run *run, const struct step *step, uint64_t value)
 {
 	const struct work_kind *kind = &work_kinds[run->plan->events];
-	uint64_t bit = UINT64_C(1) << (step->counter & 63);
+	uint64_t bit;
 
 	if (step->counter == STEP_NO_COUNTER)
 		return;
+	bit = counter_bit(step->counter);
 	run->result->read += value;
 	if (!(run->unread & bit))
 		return;
@@ -292,8 +293,7 @@ const char *replay_run(const struct plan *plan, const struct subject_ops *ops,
 
 	if (error)
 		return error;
-	run.counters = (UINT64_C(1) << plan->config.general) - 1;
-	run.counters |= ((UINT64_C(1) << plan->config.fixed) - 1) << VPMU_FIXED;
+	run.counters = all_counters(&plan->config);
 	subject_kicked = 0;
 	subject_expected = 0;
 	do_steps(&run);

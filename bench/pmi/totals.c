@@ -4,17 +4,12 @@
  */
 #include "totals.h"
 
-static uint64_t bit(unsigned int counter)
-{
-	return UINT64_C(1) << counter;
-}
-
 static bool bind(void *source, unsigned int counter, const struct vpmu_event *event)
 {
 	struct totals *totals = source;
 
 	(void)event;
-	totals->bound |= bit(counter);
+	totals->bound |= counter_bit(counter);
 	totals->alarm[counter] = VPMU_NO_ALARM;
 	return true;
 }
@@ -23,7 +18,7 @@ static void unbind(void *source, unsigned int counter)
 {
 	struct totals *totals = source;
 
-	totals->bound &= ~bit(counter);
+	totals->bound &= ~counter_bit(counter);
 }
 
 static uint64_t total(void *source, unsigned int counter)
@@ -54,8 +49,9 @@ bool totals_add(struct totals *totals, uint64_t counters, uint64_t times)
 {
 	bool any = false;
 
-	for (counters &= totals->bound; counters; counters &= counters - 1) {
-		unsigned int counter = (unsigned int)__builtin_ctzll(counters);
+	counters &= totals->bound;
+	while (counters) {
+		unsigned int counter = take_counter(&counters);
 
 		totals->total[counter] += times;
 		if (totals->total[counter] < totals->alarm[counter])

@@ -6,15 +6,13 @@
 #ifndef VPMU_BENCH_PMI_TOTALS_H
 #define VPMU_BENCH_PMI_TOTALS_H
 
-#include <vpmu/vpmu.h>
-
-#define TOTALS 64 /* as many as GLOBAL_CTRL has bits */
+#include "bench/lib/registers.h"
 
 struct totals {
 	struct vpmu *pmu;
-	uint64_t bound; /* GLOBAL_CTRL's layout */
-	uint64_t total[TOTALS];
-	uint64_t alarm[TOTALS];
+	uint64_t bound; /* a set of counters */
+	uint64_t total[COUNTERS];
+	uint64_t alarm[COUNTERS];
 };
 
 extern const struct vpmu_source_ops totals_ops;
