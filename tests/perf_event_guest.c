@@ -269,6 +269,35 @@ static void samples_by_poll(void **state)
 	check_sampling(0);
 }
 
+/*
+ * On Intel's processors the kernel takes a period of 1 on branches for a wish to trace them,
+ * and refuses it. The host's own branches count here, so the counter overflows at once.
+ */
+static void shortest_periods(void **state)
+{
+	static const uint64_t events[] = { INSTRUCTIONS, BRANCHES };
+
+	(void)state;
+	need_counters();
+	for (unsigned int i = 0; i < 20; i++) {
+		bool is_due = false;
+		struct vcpu v;
+
+		start(&v, overflow_signal());
+		set(&v, A_PMC0, minus(1 + i / 2));
+		set(&v, PERFEVTSEL0, USER_ONLY | events[i % 2]);
+		set(&v, GLOBAL_CTRL, 1);
+		for (unsigned int times = 0; times < 1000 && !is_due; times++) {
+			is_due = vpmu_service(&v.pmu);
+			loop(10);
+		}
+		assert_true(is_due);
+		assert_int_equal(get(&v, GLOBAL_STATUS), 1);
+		assert_int_equal(state_of(&v, 0).error, 0);
+		vcpu_finish(&v);
+	}
+}
+
 static uint64_t now_ms(void)
 {
 	struct timespec now;
@@ -389,6 +418,8 @@ int main(void)
 		  NULL },
 		{ "sampling by poll gets a PMI in every period", samples_by_poll, NULL, NULL,
 		  NULL },
+		{ "a period of 1 brings its PMI, and so do other short ones", shortest_periods,
+		  NULL, NULL, NULL },
 		{ "counters that take turns are told, and never go backwards", contention, NULL,
 		  NULL, NULL },
 		{ "a throttled event is told, and counts on when it gets a new period", throttling,

@@ -3,6 +3,7 @@
  * See slot.h. What is opened, and when, is in binding.c.
  */
 #include "slot.h"
+#include <errno.h>
 
 /*
  * An alarm at least this far away is likely to be replaced before the kernel's
@@ -12,6 +13,9 @@
 
 /* The kernel refuses periods from 2^63 on. */
 #define LONGEST_PERIOD (UINT64_C(1) << 62)
+
+/* No machine is known to refuse a longer one that it finds too short. */
+#define LONGEST_SHORT_PERIOD 1024
 
 /* What is shared with the signal handler. */
 
@@ -146,17 +150,50 @@ void vpmu_pe_slot_retire(struct vpmu_perf_event *source, struct slot *slot)
 
 /* Alarms. */
 
-static void set_period(struct slot *slot, uint64_t period)
+static uint64_t power_of_two_above(uint64_t value)
 {
+	return UINT64_C(1) << (64 - __builtin_clzll(value));
+}
+
+/*
+ * Set a period, or the shortest that the kernel accepts if that is longer: the alarm then
+ * comes late by the difference. There are machines that have none below 32 (Nehalem) or, of
+ * one event, below 128 (Broadwell); and where branches can be traced (Intel's BTS), the kernel
+ * takes a period of 1 on them for a wish to do that. 0 or an errno value.
+ */
+static int set_accepted_period(struct slot *slot, uint64_t *period)
+{
+	for (;;) {
+		int error;
+
+		if (*period < slot->shortest_period)
+			*period = slot->shortest_period;
+		error = vpmu_pe_event_set_period(&slot->event, *period);
+		if (error != EINVAL || *period > LONGEST_SHORT_PERIOD)
+			return error;
+		slot->shortest_period = power_of_two_above(*period);
+	}
+}
+
+static void set_period(struct vpmu_perf_event *source, struct slot *slot, uint64_t period)
+{
+	int error;
+
 	if (period > LONGEST_PERIOD)
 		period = LONGEST_PERIOD;
 	set_period_state(slot, PERIOD_CHANGING);
-	slot_fail(slot, vpmu_pe_event_set_period(&slot->event, period));
+	error = set_accepted_period(slot, &period);
 	set_period_state(slot, PERIOD_SET);
 	slot->period = period;
 	slot->period_end = slot->total + period;
 	slot->news.throttled = false;
 	slot->deferred_until = 0;
+	if (!error)
+		return;
+	slot_fail(slot, error);
+	/* No signal will tell: the counter is looked at as often as the host serves its guest. */
+	slot->period_end = VPMU_NO_ALARM;
+	look(source, slot);
 }
 
 /* The period that the handler has set is the slot's. */
@@ -204,7 +241,7 @@ static void arm(struct vpmu_perf_event *source, struct slot *slot)
 	if (slot->alarm <= slot->total)
 		look(source, slot);
 	else if (slot->news.throttled || slot->alarm != slot->period_end)
-		set_period(slot, slot->alarm - slot->total);
+		set_period(source, slot, slot->alarm - slot->total);
 	else
 		slot->deferred_until = 0;
 }

@@ -52,7 +52,8 @@ struct slot {
 
 	enum period_state period_state; /* shared */
 	uint64_t period;                /* the kernel's, unless PERIOD_SILENCED */
-	uint64_t period_end;            /* the total at which it ends */
+	uint64_t period_end;            /* the total at which it ends; VPMU_NO_ALARM: unknown */
+	uint64_t shortest_period;       /* the kernel has refused shorter ones */
 
 	uint64_t polled_overflows; /* how many of news.overflows arm() and polls have seen */
 	/* The handler's: how far the records had got when it last looked. */

@@ -247,6 +247,7 @@ int forget(void **state)
 {
 	(void)state;
 	running = NULL;
+	refused_below = 0;
 	if (setrlimit(RLIMIT_NOFILE, &all_files) < 0)
 		return -1;
 	return sched_setaffinity(0, sizeof(all_cpus), &all_cpus);

@@ -6,6 +6,7 @@
 #include "guest_event.h"
 #include "../../sources/perf_event/event.h"
 #include <dlfcn.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <link.h>
 #include <linux/hw_breakpoint.h>
@@ -26,6 +27,7 @@ enum guest_event guest_event = SANITIZED ? WRITES : FAULTS;
 static uint32_t uprobe_type;
 
 _Thread_local struct calls calls;
+_Thread_local uint64_t refused_below;
 
 static long (*real_syscall)(long number, ...);
 
@@ -61,7 +63,13 @@ int ioctl(int fd, unsigned long request, ...)
 	argument = va_arg(arguments, unsigned long);
 	va_end(arguments);
 	calls.ioctls++;
-	calls.periods += request == PERF_EVENT_IOC_PERIOD;
+	if (request == PERF_EVENT_IOC_PERIOD) {
+		calls.periods++;
+		if (*(const uint64_t *)argument < refused_below) {
+			errno = EINVAL;
+			return -1;
+		}
+	}
 	return (int)syscall(SYS_ioctl, fd, request, argument);
 }
 

@@ -58,4 +58,7 @@ struct calls {
 
 extern _Thread_local struct calls calls;
 
+/* As on some machines, the kernel refuses periods shorter than this (EINVAL). */
+extern _Thread_local uint64_t refused_below;
+
 #endif

@@ -220,6 +220,65 @@ static void lost_records(void **state)
 	finish(&v);
 }
 
+/*
+ * Nehalem has none below 32; the kernel takes 1 on branches for a wish to trace them. A PMI
+ * is late by what the period is too long, and the counter says how late.
+ */
+static void refused_periods(void **state)
+{
+	enum { SHORTEST = 32 };
+	struct vcpu v;
+
+	(void)state;
+	need_events();
+	for (unsigned int polls = 0; polls < 2; polls++) {
+		start(&v, polls ? 0 : overflow_signal());
+		refused_below = SHORTEST;
+		for (uint64_t period = 1; period < SHORTEST + 8; period++) {
+			uint64_t accepted = period < SHORTEST ? SHORTEST : period;
+
+			sample(&v, period);
+			for (unsigned int i = 0; i < 3; i++) {
+				happen(accepted - 1);
+				assert_false(is_due(&v, polls));
+				happen(1);
+				assert_true(is_due(&v, polls));
+				assert_int_equal(get(&v, PMC0), accepted - period);
+				calls.periods = 0;
+				assert_int_equal(handle_pmi(&v, period), 1);
+				/* What has been refused is not tried again. */
+				assert_in_range(calls.periods, 0, 1);
+			}
+			assert_int_equal(state_of(&v, 0).error, 0);
+			vpmu_reset(&v.pmu);
+		}
+		refused_below = 0;
+		finish(&v);
+	}
+}
+
+/* None is accepted: the counter is looked at whenever the host does. */
+static void no_period(void **state)
+{
+	struct vcpu v;
+
+	(void)state;
+	need_events();
+	start(&v, 0);
+	refused_below = UINT64_MAX;
+	set(&v, A_PMC0, minus(7));
+	set(&v, PERFEVTSEL0, ALL_LEVELS | INSTRUCTIONS);
+	assert_false(set_now(&v, GLOBAL_CTRL, 1));
+	set(&v, A_PMC0, minus(7));
+	for (unsigned int i = 1; i <= 7; i++) {
+		happen(1);
+		assert_int_equal(is_due(&v, false), i == 7);
+	}
+	assert_int_equal(state_of(&v, 0).error, EINVAL);
+	refused_below = 0;
+	finish(&v);
+}
+
 /* Records as a kernel writes them. */
 static void put_record(struct event *event, uint32_t type, uint16_t size, uint64_t first,
 		       uint64_t second)
@@ -278,6 +337,9 @@ int run_trouble_tests(void)
 		sentence("without a file descriptor the counter is refused", no_more_files),
 		sentence("without the event's page counts and PMIs are the same", no_mapping),
 		sentence("lost records are told and lose no counts", lost_records),
+		sentence("a period that the kernel refuses is replaced by the shortest it accepts",
+			 refused_periods),
+		sentence("if it accepts none, each service looks at the counter", no_period),
 		sentence("throttling, lost and unknown records are told apart", record_kinds),
 	};
 
