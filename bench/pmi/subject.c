@@ -55,14 +55,18 @@ static bool map_event(enum subject_events events, struct perf_event_attr *attr)
 	return true;
 }
 
-static bool map_software(const struct vpmu_event *event, struct perf_event_attr *attr)
+static bool map_software(const struct vpmu_perf_event_options *options,
+			 const struct vpmu_event *event, struct perf_event_attr *attr)
 {
+	(void)options;
 	(void)event;
 	return map_event(EVENTS_SOFTWARE, attr);
 }
 
-static bool map_hardware(const struct vpmu_event *event, struct perf_event_attr *attr)
+static bool map_hardware(const struct vpmu_perf_event_options *options,
+			 const struct vpmu_event *event, struct perf_event_attr *attr)
 {
+	(void)options;
 	(void)event;
 	return map_event(EVENTS_HARDWARE, attr);
 }

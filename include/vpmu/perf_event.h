@@ -27,10 +27,14 @@ struct vpmu_perf_event;
 
 struct vpmu_perf_event_options {
 	/*
-	 * Which perf event counts this: set attr->type and attr->config and
-	 * return true, or return false to refuse. NULL: vpmu_perf_event_hardware.
+	 * Which perf event counts this: set attr->type, attr->config and whatever else
+	 * says what is counted, and return true, or return false to refuse (ENOENT in
+	 * the counter's state). Called for each binding, on the vCPU's thread. The
+	 * levels are set already; a PMU of a kind of core is chosen afterwards.
+	 * NULL: vpmu_perf_event_hardware.
 	 */
-	bool (*map)(const struct vpmu_event *event, struct perf_event_attr *attr);
+	bool (*map)(const struct vpmu_perf_event_options *options, const struct vpmu_event *event,
+		    struct perf_event_attr *attr);
 	/*
 	 * Count the host's own code on the thread, too. For events that the
 	 * kernel cannot restrict to the guest (software events), and where
@@ -64,17 +68,30 @@ struct vpmu_perf_event_options {
 	 * pass -1.
 	 */
 	int signal;
+	/*
+	 * The guest's processor, for vpmu_perf_event_hardware: its vendor, and EAX of
+	 * CPUID.01H as the guest sees it, whose family and model say what the encodings of
+	 * events mean that are not architectural. 0: such events are refused.
+	 */
+	enum vpmu_vendor_id vendor;
+	uint32_t signature;
 	uint64_t reserved[8]; /* 0 */
 };
 
 /*
- * The generic hardware events, by architectural event; raw events on a host of the same
- * vendor. False: none of the host's events counts this. For the map of an embedder's own
- * that changes a few events only.
+ * The machine's own events. Those that the library has an id for are counted by Linux's
+ * event of that name on any processor (on AMD's, the one for the caches is the second level's).
+ * Others, and those with a counter mask, are raw events: only if this machine's processor is of
+ * options' vendor, family and model. OFFCORE_RSP and FRONTEND are handed on in attr->config1.
  *
- * Context: any thread.
+ * False: none of the host's events counts this. Among them: topdown slots of a fixed counter;
+ * load latency, which counts with precise sampling only; an event in host or in guest mode only,
+ * since a processor tells a guest from its host, not from the guest's own guest.
+ *
+ * Context: any thread. For maps of an embedder's own that change a few events only.
  */
-bool vpmu_perf_event_hardware(const struct vpmu_event *event, struct perf_event_attr *attr);
+bool vpmu_perf_event_hardware(const struct vpmu_perf_event_options *options,
+			      const struct vpmu_event *event, struct perf_event_attr *attr);
 
 /*
  * A source for the vCPU whose PMU is (or will be) *pmu, which only has to be
@@ -99,8 +116,8 @@ void vpmu_perf_event_free(struct vpmu_perf_event *source);
 extern const struct vpmu_source_ops vpmu_perf_event_ops;
 
 /*
- * Before every entry of the guest with per_cpu set: renews the bindings if the
- * thread is on another CPU than they are. Nothing else, and nothing at all
+ * Before every entry of the guest with per_cpu set, and before its vpmu_service(): renews
+ * the bindings if the thread is on another CPU than they are. Nothing else, and nothing at all
  * without per_cpu. A few loads if the thread has not moved. A renewal that fails leaves
  * the counter standing still; vpmu_perf_event_state() says why.
  *
@@ -133,8 +150,10 @@ struct vpmu_perf_event_state {
 	 * ENOENT: nothing counts this event here; EOPNOTSUPP: nor can it be limited
 	 * to the guest; EACCES, EPERM: not permitted (kernel.perf_event_paranoid);
 	 * EMFILE, ENOSPC: there are too many; EINVAL: this kernel has no such signal
-	 * (options.signal). It is kept when there is an event again. ENOMEM, EPERM with
-	 * an event: its page could not be mapped, and each total costs a system call.
+	 * (options.signal); EXDEV: the thread may run on cores of several kinds (Intel's
+	 * P- and E-cores), an event counts on one: limit its affinity, or, for Linux's own
+	 * events, set per_cpu. It is kept when there is an event again. ENOMEM, EPERM
+	 * with an event: its page could not be mapped, and each total costs a system call.
 	 */
 	int error;
 	bool user_reads;       /* totals are read from user space, without system calls */

@@ -7,35 +7,50 @@
 #include <errno.h>
 #include <sched.h>
 
-int vpmu_pe_binding_cpu(const struct vpmu_perf_event *source)
+int vpmu_pe_binding_cpu(const struct vpmu_perf_event_options *options)
 {
-	return source->options.per_cpu ? sched_getcpu() : -1;
+	return options->per_cpu ? sched_getcpu() : -1;
 }
 
-static struct perf_event_attr attributes(const struct vpmu_perf_event *source,
-					 const struct vpmu_event *event)
+/* What counts the event, in *attr. 0 or an errno value. */
+static int describe(const struct vpmu_perf_event_options *options, struct machine *machine,
+		    const struct vpmu_event *event, struct perf_event_attr *attr)
 {
-	return (struct perf_event_attr){
+	*attr = (struct perf_event_attr){
 		.exclude_user = !event->user,
 		.exclude_kernel = !event->kernel,
 		.exclude_hv = 1,
-		.exclude_host = !source->options.include_host,
+		.exclude_host = !options->include_host,
 	};
+	if (!(options->map ? options->map : vpmu_perf_event_hardware)(options, event, attr))
+		return ENOENT;
+	/* The kernel heeds exclude_host only where a processor does. */
+	if (attr->exclude_host && !vpmu_pe_machine_counts(machine, attr->type))
+		return EOPNOTSUPP;
+	return 0;
 }
 
-/* Does the kernel heed exclude_host? It does not for what it counts itself. */
-static bool restricts_to_guest(const struct perf_event_attr *attr)
+/* Open what attr describes for a CPU, in *event. 0 or an errno value. */
+static int open_for(const struct vpmu_perf_event_options *options, struct machine *machine,
+		    const struct perf_event_attr *attr, int cpu, struct event *event, int *trouble)
 {
-	return attr->type != PERF_TYPE_SOFTWARE && attr->type != PERF_TYPE_TRACEPOINT &&
-	       attr->type != PERF_TYPE_BREAKPOINT;
+	struct perf_event_attr placed = *attr;
+	int error = vpmu_pe_machine_place(machine, cpu, &placed);
+
+	*event = event_none();
+	*trouble = 0;
+	if (error)
+		return error;
+	error = vpmu_pe_event_open(event, &placed, cpu, options->signal, trouble);
+	event->software = !vpmu_pe_machine_counts(machine, placed.type);
+	return error;
 }
 
-/* Open the slot's event for a CPU, in *event. 0 or an errno value. */
-static int open_for(const struct vpmu_perf_event *source, struct slot *slot, int cpu,
-		    struct event *event)
+static int open_slot(struct vpmu_perf_event *source, struct slot *slot, int cpu,
+		     struct event *event)
 {
 	int trouble;
-	int error = vpmu_pe_event_open(event, &slot->attr, cpu, source->options.signal, &trouble);
+	int error = open_for(&source->options, &source->machine, &slot->attr, cpu, event, &trouble);
 
 	slot_fail(slot, error ? error : trouble);
 	return error;
@@ -45,23 +60,21 @@ bool vpmu_pe_binding_make(struct vpmu_perf_event *source, unsigned int counter,
 			  const struct vpmu_event *event)
 {
 	struct slot *slot = slot_at(source, counter);
-	int cpu = vpmu_pe_binding_cpu(source);
+	int cpu = vpmu_pe_binding_cpu(&source->options);
 	struct event opened;
+	int error;
 
 	*slot = vpmu_pe_slot_empty();
-	slot->attr = attributes(source, event);
-	if (!source->options.map(event, &slot->attr)) {
-		slot_fail(slot, ENOENT);
-	} else if (!source->options.include_host && !restricts_to_guest(&slot->attr)) {
-		slot_fail(slot, EOPNOTSUPP);
-	} else if (open_for(source, slot, cpu, &opened) == 0) {
-		vpmu_pe_slot_install(source, slot, opened, cpu);
-		slot->is_bound = true;
-		/* The thread may be back for the next entry, which is to look at all then. */
-		if (cpu != source->cpu)
-			source->cpu = -1;
-	}
-	return slot->is_bound;
+	error = describe(&source->options, &source->machine, event, &slot->attr);
+	slot_fail(slot, error);
+	if (error || open_slot(source, slot, cpu, &opened) != 0)
+		return false;
+	vpmu_pe_slot_install(source, slot, opened, cpu);
+	slot->is_bound = true;
+	/* The thread may be back for the next entry, which is to look at all then. */
+	if (cpu != source->cpu)
+		source->cpu = -1;
+	return true;
 }
 
 void vpmu_pe_binding_end(struct vpmu_perf_event *source, unsigned int counter)
@@ -79,13 +92,13 @@ void vpmu_pe_binding_end(struct vpmu_perf_event *source, unsigned int counter)
 static void move(struct vpmu_perf_event *source, struct slot *slot, int cpu)
 {
 	struct event opened;
-	int error = open_for(source, slot, cpu, &opened);
+	int error = open_slot(source, slot, cpu, &opened);
 
 	if (slot->event.fd >= 0)
 		vpmu_pe_slot_retire(source, slot);
 	/* There may be room for it now. */
 	if (error)
-		error = open_for(source, slot, cpu, &opened);
+		error = open_slot(source, slot, cpu, &opened);
 	slot->cpu = cpu;
 	if (error)
 		return;

@@ -8,7 +8,7 @@
 #include "slot.h"
 
 /* The CPU that the thread is on; -1 if it does not matter. */
-int vpmu_pe_binding_cpu(const struct vpmu_perf_event *source);
+int vpmu_pe_binding_cpu(const struct vpmu_perf_event_options *options);
 
 /* Open an event for what the counter counts. */
 bool vpmu_pe_binding_make(struct vpmu_perf_event *source, unsigned int counter,

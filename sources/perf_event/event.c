@@ -27,17 +27,6 @@ static size_t mapping_size(void)
 	return page_size() * (1 + RECORD_PAGES);
 }
 
-/*
- * Events of the machine's PMU take a new period at once. Software events,
- * tracepoints and breakpoints overflow at the next occurrence and then once
- * more after the old period; only one that starts heeds a new one.
- */
-static bool is_software(uint32_t type)
-{
-	return type == PERF_TYPE_SOFTWARE || type == PERF_TYPE_TRACEPOINT ||
-	       type == PERF_TYPE_BREAKPOINT;
-}
-
 static int send_signal(int fd, int signal)
 {
 	struct f_owner_ex owner = { .type = F_OWNER_TID, .pid = gettid() };
@@ -89,7 +78,6 @@ int vpmu_pe_event_open(struct event *event, const struct perf_event_attr *attr, 
 	event->fd = (int)syscall(SYS_perf_event_open, &full, 0, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	if (event->fd < 0)
 		return errno;
-	event->software = is_software(attr->type);
 	page = mmap(NULL, mapping_size(), PROT_READ | PROT_WRITE, MAP_SHARED, event->fd, 0);
 	if (page == MAP_FAILED)
 		*trouble = errno;

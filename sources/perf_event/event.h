@@ -17,8 +17,12 @@
 #define EVENT_IDLE_PERIOD (UINT64_C(1) << 40)
 
 struct event {
-	int fd;                            /* -1: there is no event */
-	bool software;                     /* see vpmu_pe_event_set_period() */
+	int fd; /* -1: there is no event */
+	/*
+	 * The kernel counts it, not a processor; whoever opens it says so. Such an event
+	 * overflows once more after the old period when it gets a new one while it runs.
+	 */
+	bool software;
 	struct perf_event_mmap_page *page; /* and the records behind it; NULL: the kernel refused */
 	uint64_t tail;                     /* read by signal handlers, too */
 };

@@ -1,26 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Which of the machine's hardware events counts an event of the guest's PMU.
+ * Which of the machine's hardware events counts an event of the guest's PMU. SDM vol. 3,
+ * "Performance Event Select Registers"; APM vol. 2, "Performance Event-Select Registers".
  */
+#include "internal.h"
+#include "machine.h"
 #include <vpmu/perf_event.h>
-
-#if defined(__x86_64__) || defined(__i386__)
-#include <cpuid.h>
-
-/* Is this an Intel processor, so that the guest's encodings mean the same here? */
-static bool is_intel(void)
-{
-	unsigned int eax, ebx, ecx, edx;
-
-	return __get_cpuid(0, &eax, &ebx, &ecx, &edx) && ebx == signature_INTEL_ebx &&
-	       ecx == signature_INTEL_ecx && edx == signature_INTEL_edx;
-}
-#else
-static bool is_intel(void)
-{
-	return false;
-}
-#endif
 
 /* Linux's generic events; topdown slots have none. */
 static const struct {
@@ -37,27 +22,58 @@ static const struct {
 	[VPMU_EVENT_TSC_CYCLES] = { true, PERF_COUNT_HW_REF_CPU_CYCLES },
 };
 
-/* Linux's config of a raw event is laid out as IA32_PERFEVTSELx. */
+static bool is_generic(const struct vpmu_event *event)
+{
+	return !event->cmask && !event->invert && !event->edge && !event->extra &&
+	       event->id < VPMU_EVENT_IDS && generic[event->id].known;
+}
+
+/*
+ * Not Intel's event select 00H, with which Linux names fixed counters, and not load latency,
+ * which counts with precise sampling only: that does not reach into guests.
+ */
+static bool has_raw_event(enum vpmu_vendor_id vendor, const struct vpmu_event *event)
+{
+	switch (vendor) {
+	case VPMU_INTEL:
+		return event->select != 0 && event->select <= 0xff &&
+		       !(event->select == 0xcd && event->umask == 0x01);
+	case VPMU_AMD:
+		return event->select <= 0xfff;
+	}
+	return false;
+}
+
+/* Linux's config of a raw event is laid out as the event select register is. */
 static uint64_t raw_config(const struct vpmu_event *event)
 {
 	return (uint64_t)(event->select & 0xff) | (uint64_t)event->umask << 8 |
 	       (uint64_t)event->edge << 18 | (uint64_t)event->invert << 23 |
-	       (uint64_t)event->cmask << 24;
+	       (uint64_t)event->cmask << 24 | (uint64_t)(event->select >> 8) << 32;
 }
 
-bool vpmu_perf_event_hardware(const struct vpmu_event *event, struct perf_event_attr *attr)
+bool vpmu_pe_raw_event(enum vpmu_vendor_id vendor, const struct vpmu_event *event,
+		       struct perf_event_attr *attr)
 {
-	bool plain = !event->cmask && !event->invert && !event->edge;
+	if (!has_raw_event(vendor, event))
+		return false;
+	attr->type = PERF_TYPE_RAW;
+	attr->config = raw_config(event);
+	attr->config1 = event->extra;
+	return true;
+}
 
-	if (plain && event->id < VPMU_EVENT_IDS && generic[event->id].known) {
+bool vpmu_perf_event_hardware(const struct vpmu_perf_event_options *options,
+			      const struct vpmu_event *event, struct perf_event_attr *attr)
+{
+	/* To a processor a guest and that guest's own guest are both a guest. */
+	if (!event->host_mode || !event->guest_mode)
+		return false;
+	if (is_generic(event)) {
 		attr->type = PERF_TYPE_HARDWARE;
 		attr->config = generic[event->id].config;
 		return true;
 	}
-	/* A fixed counter's event has no encoding. */
-	if (!(event->select | event->umask) || event->select > 0xff || !is_intel())
-		return false;
-	attr->type = PERF_TYPE_RAW;
-	attr->config = raw_config(event);
-	return true;
+	return options->signature && vpmu_pe_machine_is(options->vendor, options->signature) &&
+	       vpmu_pe_raw_event(options->vendor, event, attr);
 }

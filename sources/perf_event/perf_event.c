@@ -53,7 +53,7 @@ const struct vpmu_source_ops vpmu_perf_event_ops = {
 
 void vpmu_perf_event_enter(struct vpmu_perf_event *source)
 {
-	int cpu = vpmu_pe_binding_cpu(source);
+	int cpu = vpmu_pe_binding_cpu(&source->options);
 
 	if (cpu != source->cpu)
 		vpmu_pe_binding_move_all(source, cpu);
@@ -138,9 +138,8 @@ struct vpmu_perf_event *vpmu_perf_event_new(struct vpmu *pmu,
 		return NULL;
 	source->pmu = pmu;
 	source->options = *options;
-	if (!source->options.map)
-		source->options.map = vpmu_perf_event_hardware;
-	source->cpu = vpmu_pe_binding_cpu(source);
+	source->machine = machine_at(MACHINE_SYSFS);
+	source->cpu = vpmu_pe_binding_cpu(&source->options);
 	for (unsigned int i = 0; i < VPMU_SLOTS; i++) {
 		source->slots[i] = vpmu_pe_slot_empty();
 		source->fds[i] = -1;

@@ -11,6 +11,7 @@
 #define VPMU_PERF_EVENT_SLOT_H
 
 #include "event.h"
+#include "machine.h"
 #include <vpmu/perf_event.h>
 
 /*
@@ -67,6 +68,7 @@ struct slot {
 struct vpmu_perf_event {
 	struct vpmu *pmu;
 	struct vpmu_perf_event_options options;
+	struct machine machine;
 	int cpu; /* where the thread was at the last entry; -1: any, or not all events are there */
 	/*
 	 * Shared: the slots' file descriptors; -1: the handler leaves the slot alone. Apart

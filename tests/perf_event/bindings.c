@@ -37,40 +37,6 @@ static void levels(void **state)
 	finish(&v);
 }
 
-static void hardware_events(void **state)
-{
-	static const struct {
-		struct vpmu_event event;
-		uint64_t config;
-	} rows[] = {
-		{ { .id = VPMU_EVENT_CYCLES, .select = 0x3c }, PERF_COUNT_HW_CPU_CYCLES },
-		{ { .id = VPMU_EVENT_CYCLES }, PERF_COUNT_HW_CPU_CYCLES },
-		{ { .id = VPMU_EVENT_INSTRUCTIONS, .select = 0xc0 }, PERF_COUNT_HW_INSTRUCTIONS },
-		{ { .id = VPMU_EVENT_INSTRUCTIONS }, PERF_COUNT_HW_INSTRUCTIONS },
-		/* The bus or crystal clock; the fixed counter's is the time stamp counter's. */
-		{ { .id = VPMU_EVENT_REF_CYCLES, .select = 0x3c, .umask = 0x01 },
-		  PERF_COUNT_HW_BUS_CYCLES },
-		{ { .id = VPMU_EVENT_TSC_CYCLES }, PERF_COUNT_HW_REF_CPU_CYCLES },
-		{ { .id = VPMU_EVENT_LLC_REFERENCES, .select = 0x2e, .umask = 0x4f },
-		  PERF_COUNT_HW_CACHE_REFERENCES },
-		{ { .id = VPMU_EVENT_LLC_MISSES, .select = 0x2e, .umask = 0x41 },
-		  PERF_COUNT_HW_CACHE_MISSES },
-		{ { .id = VPMU_EVENT_BRANCHES, .select = 0xc4 },
-		  PERF_COUNT_HW_BRANCH_INSTRUCTIONS },
-		{ { .id = VPMU_EVENT_BRANCH_MISSES, .select = 0xc5 }, PERF_COUNT_HW_BRANCH_MISSES },
-	};
-	struct vpmu_event slots = { .id = VPMU_EVENT_TOPDOWN_SLOTS };
-	struct perf_event_attr attr = { 0 };
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		assert_true(vpmu_perf_event_hardware(&rows[i].event, &attr));
-		assert_int_equal(attr.type, PERF_TYPE_HARDWARE);
-		assert_int_equal(attr.config, rows[i].config);
-	}
-	assert_false(vpmu_perf_event_hardware(&slots, &attr));
-}
-
 static void binds_and_unbinds(void **state)
 {
 	unsigned int files;
@@ -104,9 +70,6 @@ int run_binding_tests(void)
 {
 	const struct CMUnitTest tests[] = {
 		sentence("privilege levels are the thread's own", levels),
-		sentence("each architectural event is the machine's own, reference cycles by their "
-			 "counter",
-			 hardware_events),
 		sentence("events come and go with bindings, and are closed with the source",
 			 binds_and_unbinds),
 	};

@@ -74,8 +74,7 @@ void finish(struct vcpu *v)
 	happen_end();
 }
 
-/* Code and memory that is used for the first time faults: run once through what tests do. */
-static void warm_up(struct vcpu *v, bool polls)
+void warm_up(struct vcpu *v, bool polls)
 {
 	for (unsigned int i = 0; i < 20; i++) {
 		set(v, A_PMC0, minus(2));
@@ -209,7 +208,7 @@ static const char *try_sigtrap(void)
 	int trouble;
 	int error;
 
-	map_event(NULL, &attr);
+	guest_event_describe(&attr);
 	error = vpmu_pe_event_open(&opened, &attr, -1, SIGTRAP, &trouble);
 	if (error)
 		return strerror(error);

@@ -24,6 +24,8 @@ void start(struct vcpu *v, int signal);
 void start_per_cpu(struct vcpu *v, int signal);
 /* With any options, and cold. */
 void start_with(struct vcpu *v, struct vpmu_perf_event_options options);
+/* Code and memory that is used for the first time faults: run once through what tests do. */
+void warm_up(struct vcpu *v, bool polls);
 void finish(struct vcpu *v);
 
 /* Counter 0 counts and asks for a PMI after so many. */
@@ -51,6 +53,7 @@ int run_trouble_tests(void);
 int run_move_tests(void);
 int run_signal_tests(void);
 int run_random_tests(void);
+int run_hardware_tests(void);
 
 /* Before a group, and after each test, also one that has failed on its way. */
 int prepare(void **state);

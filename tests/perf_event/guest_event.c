@@ -31,14 +31,9 @@ _Thread_local uint64_t refused_below;
 
 static long (*real_syscall)(long number, ...);
 
-/*
- * A uprobe is a tracepoint to the source, which has to know that it is software, and to
- * the kernel an event of a PMU whose type differs from boot to boot. Fewer words than six are
- * nothing that a sanitizer should see.
- */
+/* Fewer words than six are nothing that a sanitizer should see. */
 NOT_SANITIZED long syscall(long number, ...)
 {
-	struct perf_event_attr attr;
 	uintptr_t words[6];
 	va_list arguments;
 
@@ -46,10 +41,9 @@ NOT_SANITIZED long syscall(long number, ...)
 	for (size_t i = 0; i < 6; i++)
 		words[i] = va_arg(arguments, uintptr_t);
 	va_end(arguments);
-	if (number == SYS_perf_event_open && guest_event == CALLS) {
-		memcpy(&attr, (const void *)words[0], sizeof(attr));
-		attr.type = attr.type == PERF_TYPE_TRACEPOINT ? uprobe_type : attr.type;
-		words[0] = (uintptr_t)&attr;
+	if (number == SYS_perf_event_open) {
+		calls.opens++;
+		memcpy(&calls.opened, (const void *)words[0], sizeof(calls.opened));
 	}
 	return real_syscall(number, words[0], words[1], words[2], words[3], words[4], words[5]);
 }
@@ -116,12 +110,11 @@ static int find_probed(struct dl_phdr_info *object, size_t size, void *offset)
 	return 1;
 }
 
-bool map_event(const struct vpmu_event *event, struct perf_event_attr *attr)
+void guest_event_describe(struct perf_event_attr *attr)
 {
 	static const char program[] = "/proc/self/exe";
 	uint64_t offset = 0;
 
-	(void)event;
 	switch (guest_event) {
 	case FAULTS:
 		attr->type = PERF_TYPE_SOFTWARE;
@@ -135,11 +128,19 @@ bool map_event(const struct vpmu_event *event, struct perf_event_attr *attr)
 		break;
 	case CALLS:
 		dl_iterate_phdr(find_probed, &offset);
-		attr->type = PERF_TYPE_TRACEPOINT;
+		attr->type = uprobe_type;
 		attr->uprobe_path = (uintptr_t)program;
 		attr->probe_offset = offset;
 		break;
 	}
+}
+
+bool map_event(const struct vpmu_perf_event_options *options, const struct vpmu_event *event,
+	       struct perf_event_attr *attr)
+{
+	(void)options;
+	(void)event;
+	guest_event_describe(attr);
 	return true;
 }
 
@@ -212,7 +213,7 @@ static const char *try_event(void)
 	struct event opened;
 	int trouble, error;
 
-	map_event(NULL, &attr);
+	guest_event_describe(&attr);
 	error = vpmu_pe_event_open(&opened, &attr, -1, 0, &trouble);
 	if (error)
 		return strerror(error);

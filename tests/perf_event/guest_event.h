@@ -40,8 +40,11 @@ extern enum guest_event guest_event;
 /* Finds out which. Why the machine has none of them; NULL: it has one. */
 const char *guest_event_choose(void);
 
-/* For the source's options. */
-bool map_event(const struct vpmu_event *event, struct perf_event_attr *attr);
+/* Say in attr what it is. */
+void guest_event_describe(struct perf_event_attr *attr);
+/* The same for a source's options. */
+bool map_event(const struct vpmu_perf_event_options *options, const struct vpmu_event *event,
+	       struct perf_event_attr *attr);
 
 /* This thread's memory that happen() uses. */
 void happen_start(void);
@@ -51,9 +54,10 @@ void happen(size_t n);
 /* Memory in which the event happens when the kernel writes to it for the guest. */
 void *happen_in_kernel(void);
 
-/* This thread's system calls, counted on their way to the kernel. */
+/* This thread's system calls, counted on their way to the kernel, and the last event opened. */
 struct calls {
-	unsigned int reads, periods, ioctls;
+	unsigned int opens, reads, periods, ioctls;
+	struct perf_event_attr opened;
 };
 
 extern _Thread_local struct calls calls;

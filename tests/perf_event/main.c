@@ -13,6 +13,7 @@ int main(void)
 	failed += run_sampling_tests();
 	failed += run_alarm_tests();
 	failed += run_binding_tests();
+	failed += run_hardware_tests();
 	failed += run_trouble_tests();
 	failed += run_move_tests();
 	failed += run_random_tests();

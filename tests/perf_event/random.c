@@ -13,7 +13,7 @@ static int open_sibling(struct vcpu *v, unsigned int counter)
 	struct perf_event_attr attr = { .size = sizeof(attr) };
 	int fd;
 
-	map_event(NULL, &attr);
+	guest_event_describe(&attr);
 	fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, vpmu_perf_event_fd(v->source, counter),
 			  PERF_FLAG_FD_CLOEXEC);
 	assert_true(fd >= 0);

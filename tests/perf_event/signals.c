@@ -98,7 +98,7 @@ static int open_rattle(void)
 	};
 	int fd;
 
-	map_event(NULL, &attr);
+	guest_event_describe(&attr);
 	fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
 	assert_true(fd >= 0);
 	return fd;

@@ -15,15 +15,19 @@
 
 #define PAGE 4096u
 
-static bool map_nothing(const struct vpmu_event *event, struct perf_event_attr *attr)
+static bool map_nothing(const struct vpmu_perf_event_options *options,
+			const struct vpmu_event *event, struct perf_event_attr *attr)
 {
+	(void)options;
 	(void)event;
 	(void)attr;
 	return false;
 }
 
-static bool map_absent(const struct vpmu_event *event, struct perf_event_attr *attr)
+static bool map_absent(const struct vpmu_perf_event_options *options,
+		       const struct vpmu_event *event, struct perf_event_attr *attr)
 {
+	(void)options;
 	(void)event;
 	attr->type = PERF_TYPE_SOFTWARE;
 	attr->config = 0xfffff;
@@ -333,7 +337,9 @@ int run_trouble_tests(void)
 		sentence("options are refused if a reserved field is not 0", reserved_options),
 		sentence("a signal that the kernel does not know refuses the counter",
 			 failed_signal),
-		sentence("without permission for a level the counter is refused", no_permission),
+		sentence("without permission for a level the counter is refused, and nothing is "
+			 "offered",
+			 no_permission),
 		sentence("without a file descriptor the counter is refused", no_more_files),
 		sentence("without the event's page counts and PMIs are the same", no_mapping),
 		sentence("lost records are told and lose no counts", lost_records),
