@@ -86,6 +86,21 @@ static void need_counters(void)
 	skip();
 }
 
+/* Linux has no event of its own for topdown slots. */
+static void probing(void **state)
+{
+	const struct vpmu_perf_event_options options = { .include_host = true };
+	const uint32_t least = UINT32_C(1) << VPMU_EVENT_INSTRUCTIONS |
+			       UINT32_C(1) << VPMU_EVENT_CYCLES |
+			       UINT32_C(1) << VPMU_EVENT_BRANCHES;
+	uint32_t events = vpmu_perf_event_probe(&options);
+
+	(void)state;
+	need_counters();
+	assert_int_equal(events & least, least);
+	assert_false(events >> VPMU_EVENT_TOPDOWN_SLOTS & 1);
+}
+
 static void start_counting(struct vcpu *v, uint64_t evtsel)
 {
 	start(v, 0);
@@ -405,6 +420,7 @@ static void throttling(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		{ "probing finds the events that Linux has", probing, NULL, NULL, NULL },
 		{ "totals are read from user space", user_reads, NULL, NULL, NULL },
 		{ "totals from user space and the kernel's read agree, and never go backwards",
 		  reads_agree, NULL, NULL, NULL },

@@ -94,6 +94,19 @@ bool vpmu_perf_event_hardware(const struct vpmu_perf_event_options *options,
 			      const struct vpmu_event *event, struct perf_event_attr *attr);
 
 /*
+ * Which of the events with an id a source with these options would count: for the events of
+ * struct vpmu_config, a bit 1 << enum vpmu_event_id each. An event is among them if it can
+ * be counted at all privilege levels and at each alone: a user who may count user mode
+ * only (kernel.perf_event_paranoid of 2) gets 0, since a guest that was promised an event would
+ * see its kernel count nothing. Opens and closes an event for each of them. 0, too, if a
+ * reserved field is not 0.
+ *
+ * Context: a thread that runs where the vCPU will: with its permissions, its limits and,
+ * on machines with several kinds of cores, its affinity.
+ */
+uint32_t vpmu_perf_event_probe(const struct vpmu_perf_event_options *options);
+
+/*
  * A source for the vCPU whose PMU is (or will be) *pmu, which only has to be
  * initialised when the source is used. Pass it to vpmu_init() with vpmu_perf_event_ops. The
  * options are copied. NULL with errno set if there is no memory (ENOMEM) or a reserved
@@ -141,6 +154,16 @@ bool vpmu_perf_event_signal(struct vpmu_perf_event *source, int fd);
  * Context: the vCPU's thread, before vpmu_service().
  */
 void vpmu_perf_event_poll(struct vpmu_perf_event *source);
+
+/*
+ * What can be counted has changed: permissions, the thread's affinity, the machine's
+ * processors or PMUs. What the source knows of the machine is read anew, and the next
+ * vpmu_service() asks for all events again (vpmu_ask_again()), refused ones included. Without
+ * it a refusal lasts until the counter wants another event.
+ *
+ * Context: the vCPU's thread, before vpmu_service().
+ */
+void vpmu_perf_event_ask_again(struct vpmu_perf_event *source);
 
 /* What became of a counter's event since it was bound; for the host's user. */
 struct vpmu_perf_event_state {

@@ -117,3 +117,34 @@ void vpmu_pe_binding_move_all(struct vpmu_perf_event *source, int cpu)
 			move(source, slot, cpu);
 	}
 }
+
+/* Probing. */
+
+static bool can_open(const struct vpmu_perf_event_options *options, struct machine *machine,
+		     const struct vpmu_event *event)
+{
+	struct perf_event_attr attr;
+	struct event opened;
+	int trouble;
+
+	if (describe(options, machine, event, &attr) ||
+	    open_for(options, machine, &attr, vpmu_pe_binding_cpu(options), &opened, &trouble))
+		return false;
+	vpmu_pe_event_close(&opened);
+	return true;
+}
+
+bool vpmu_pe_binding_is_possible(const struct vpmu_perf_event_options *options,
+				 struct machine *machine, enum vpmu_event_id id)
+{
+	struct vpmu_event event = { .id = id, .host_mode = true, .guest_mode = true };
+	bool is_possible = true;
+
+	vpmu_event_encoding(options->vendor, id, &event.select, &event.umask);
+	for (unsigned int levels = 1; levels <= 3 && is_possible; levels++) {
+		event.user = levels & 1;
+		event.kernel = levels & 2;
+		is_possible = can_open(options, machine, &event);
+	}
+	return is_possible;
+}

@@ -18,4 +18,8 @@ void vpmu_pe_binding_end(struct vpmu_perf_event *source, unsigned int counter);
 /* The thread is on this CPU: open events there in place of those elsewhere. */
 void vpmu_pe_binding_move_all(struct vpmu_perf_event *source, int cpu);
 
+/* Could the event be counted, at all levels and at each alone? */
+bool vpmu_pe_binding_is_possible(const struct vpmu_perf_event_options *options,
+				 struct machine *machine, enum vpmu_event_id id);
+
 #endif

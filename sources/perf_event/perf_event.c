@@ -147,6 +147,25 @@ struct vpmu_perf_event *vpmu_perf_event_new(struct vpmu *pmu,
 	return source;
 }
 
+uint32_t vpmu_perf_event_probe(const struct vpmu_perf_event_options *options)
+{
+	struct machine machine = machine_at(MACHINE_SYSFS);
+	uint32_t events = 0;
+
+	if (!are_valid(options))
+		return 0;
+	for (unsigned int id = 0; id < VPMU_EVENT_IDS; id++)
+		if (vpmu_pe_binding_is_possible(options, &machine, (enum vpmu_event_id)id))
+			events |= UINT32_C(1) << id;
+	return events;
+}
+
+void vpmu_perf_event_ask_again(struct vpmu_perf_event *source)
+{
+	source->machine = machine_at(MACHINE_SYSFS);
+	vpmu_ask_again(source->pmu);
+}
+
 void vpmu_perf_event_free(struct vpmu_perf_event *source)
 {
 	if (!source)

@@ -133,6 +133,7 @@ static int paranoid(void)
 
 static void no_permission(void **state)
 {
+	const struct vpmu_perf_event_options options = { .map = map_event, .include_host = true };
 	struct vcpu v;
 
 	(void)state;
@@ -147,6 +148,7 @@ static void no_permission(void **state)
 	}
 	start(&v, 0);
 	set_user(65534);
+	assert_int_equal(vpmu_perf_event_probe(&options), 0);
 	check_refused(&v, EACCES);
 	/* Less is allowed. */
 	assert_false(set_now(&v, PERFEVTSEL0, USER_ONLY | INSTRUCTIONS));
