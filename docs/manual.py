@@ -34,9 +34,11 @@ class Header:
 
 
 def paragraphs(block):
-    """A comment's text: a line a paragraph."""
+    """A comment's text: a line a paragraph, but code, which is set off by tabs."""
     text = re.sub(r"^ ?/?\*+/?|\*/$", "", block, flags=re.M)
-    return [" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip()]
+    parts = [part.strip("\n") for part in re.split(r"\n\s*\n", text) if part.strip()]
+    return [re.sub(r"^\t", "", part, flags=re.M) if part.startswith("\t")
+            else " ".join(part.split()) for part in parts]
 
 
 def prototype(code):
@@ -72,7 +74,10 @@ def escape(text):
 def prose(lines):
     for line in lines:
         yield ".PP"
-        yield re.sub(r"\b(vpmu_\w+)\(\)", r"\\fB\1\\fP()", escape(line))
+        if "\n" in line:
+            yield from (".RS", ".nf", escape(line), ".fi", ".RE")
+        else:
+            yield re.sub(r"\b(vpmu_\w+)\(\)", r"\\fB\1\\fP()", escape(line))
 
 
 def code_block(code):

@@ -9,6 +9,26 @@
  * an alarm is a new period. Whatever goes wrong with an event (permission, too
  * few counters, contention, throttling), the guest runs on, its counter reads
  * what was counted, and vpmu_perf_event_state() says what it was.
+ *
+ * The loop of a host whose guest KVM runs, with options.immediate_exit set to
+ * &run->immediate_exit:
+ *
+ *	run->immediate_exit = 0;
+ *	vpmu_perf_event_enter(source);
+ *	asked = vpmu_service(pmu);
+ *	(deliver the PMI, if one is asked for)
+ *	ioctl(vcpu, KVM_RUN, 0);
+ *
+ * No signal is lost in it, wherever it comes. Before the first line, the service
+ * finds what its handler has hinted at. After it, the handler has set immediate_exit,
+ * and KVM_RUN returns EINTR without running the guest. In the guest, the signal itself
+ * ends KVM_RUN.
+ *
+ * The other way is to block the signal on the thread and to let it through in KVM_RUN
+ * only (KVM_SET_SIGNAL_MASK). It is not for SIGTRAP, and dearer: KVM_RUN returns with the
+ * signal pending, and the host takes it by sigtimedwait(2) and calls
+ * vpmu_perf_event_signal() itself. A host without KVM tests a flag where it tests for
+ * other interrupts, and gives its address as immediate_exit.
  */
 #ifndef VPMU_PERF_EVENT_H
 #define VPMU_PERF_EVENT_H
@@ -75,6 +95,12 @@ struct vpmu_perf_event_options {
 	 */
 	enum vpmu_vendor_id vendor;
 	uint32_t signature;
+	/*
+	 * Set to 1 by vpmu_perf_event_signal() when a signal was this source's: the
+	 * immediate_exit of the vCPU's struct kvm_run, or a flag of the host's own that it
+	 * clears before, and tests after, vpmu_service(). NULL: none.
+	 */
+	uint8_t *immediate_exit;
 	uint64_t reserved[8]; /* 0 */
 };
 

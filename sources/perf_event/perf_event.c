@@ -78,6 +78,8 @@ bool vpmu_perf_event_signal(struct vpmu_perf_event *source, int fd)
 			found |= vpmu_pe_slot_signalled(source, &source->slots[i],
 							origin_of(fd, own));
 	}
+	if (found && source->options.immediate_exit)
+		__atomic_store_n(source->options.immediate_exit, 1, __ATOMIC_RELAXED);
 	errno = saved;
 	return found;
 }

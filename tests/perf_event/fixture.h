@@ -53,6 +53,7 @@ int run_trouble_tests(void);
 int run_move_tests(void);
 int run_signal_tests(void);
 int run_random_tests(void);
+int run_entry_tests(void);
 int run_hardware_tests(void);
 
 /* Before a group, and after each test, also one that has failed on its way. */

@@ -18,5 +18,6 @@ int main(void)
 	failed += run_move_tests();
 	failed += run_random_tests();
 	failed += run_signal_tests();
+	failed += run_entry_tests();
 	return failed ? 1 : 0;
 }
