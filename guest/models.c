@@ -50,11 +50,6 @@ extern const char fault_handler[], interrupt_handler[];
 extern volatile uint64_t interrupts;
 extern void user_loop(void *), user_loads(void *);
 
-struct gate {
-	uint16_t offset_low, selector, type, offset_middle;
-	uint32_t offset_high, reserved;
-} __attribute__((packed));
-
 #define LINE 64
 #define MIB  0x100000
 
@@ -197,38 +192,13 @@ static void test_indirect(void)
 	   "an indirect call is missed once, its returns are not");
 }
 
-/* Let a vector go straight to a handler; returns what was there. */
-static struct gate replace_gate(unsigned int vector, struct gate with)
-{
-	struct {
-		uint16_t limit;
-		struct gate *gates;
-	} __attribute__((packed)) idt;
-	struct gate before;
-
-	__asm__ volatile("sidt %0" : "=m"(idt));
-	before = idt.gates[vector];
-	idt.gates[vector] = with;
-	barrier();
-	return before;
-}
-
-static struct gate gate_to(const char *handler)
-{
-	uintptr_t at = (uintptr_t)handler;
-
-	return (struct gate){ .offset_low = (uint16_t)at,
-			      .selector = SEL_CODE,
-			      .type = 0x8e00,
-			      .offset_middle = (uint16_t)(at >> 16) };
-}
-
 static void test_faults(void)
 {
-	struct gate before = replace_gate(VECTOR_GP, gate_to(fault_handler));
-	uint64_t missed = branch_misses(seq_faulting_call, 0, 0);
+	uint64_t missed;
 
-	replace_gate(VECTOR_GP, before);
+	set_handler(VECTOR_GP, fault_handler);
+	missed = branch_misses(seq_faulting_call, 0, 0);
+	set_handler(VECTOR_GP, NULL);
 	is(missed, 1, "a call that faults and is made again is one call");
 }
 
@@ -239,11 +209,12 @@ static void test_faults(void)
 /* What interrupts them comes at any branch; the handler has none that is predicted. */
 static void test_interrupts(void)
 {
-	struct gate before = replace_gate(VECTOR_TIMER, gate_to(interrupt_handler));
-	uint64_t missed = branch_misses(seq_random, 20000, 1);
-	uint64_t deep = branch_misses(seq_calls, 16, 1);
+	uint64_t missed, deep;
 	bool same = true;
 
+	set_handler(VECTOR_TIMER, interrupt_handler);
+	missed = branch_misses(seq_random, 20000, 1);
+	deep = branch_misses(seq_calls, 16, 1);
 	apic_enable();
 	apic_write(APIC_TIMER_DIVIDE, 0xb);
 	apic_write(APIC_LVT_TIMER, VECTOR_TIMER | LVT_PERIODIC);
@@ -255,7 +226,7 @@ static void test_interrupts(void)
 		interrupts_off();
 	}
 	apic_write(APIC_LVT_TIMER, LVT_MASKED);
-	replace_gate(VECTOR_TIMER, before);
+	set_handler(VECTOR_TIMER, NULL);
 	print("# %lu interrupts\n", interrupts);
 	ok(same && interrupts > 0, "interrupts change nothing of what is missed");
 }

@@ -341,6 +341,65 @@ static void test_page_end(enum instruction instruction, bool crosses, const char
 	ok(run_missing_page(instruction, crosses), "also when the next page has to come first");
 }
 
+/* Breakpoints */
+
+static struct {
+	unsigned int count;
+	uint64_t rip, flags;
+} breakpoint;
+
+static void on_breakpoint(struct frame *frame)
+{
+	breakpoint.count++;
+	breakpoint.rip = frame->rip;
+	breakpoint.flags |= frame->rflags;
+	frame->rflags |= FLAG_RF;
+}
+
+static void set_breakpoint(const void *at)
+{
+	__asm__ volatile("mov %0, %%dr0\n\tmov %1, %%dr7" : : "r"(at), "r"(at ? 1ul : 0ul));
+}
+
+/* It stops there, once, and the instruction at the end of the page is transparent. */
+static bool stops_at(enum instruction instruction, const char *at)
+{
+	bool good;
+
+	breakpoint.count = 0;
+	breakpoint.flags = 0;
+	set_breakpoint(at);
+	good = run_page_end(instruction, 0, 1);
+	set_breakpoint(NULL);
+	if (good && breakpoint.count == 1 && breakpoint.rip == (uintptr_t)at &&
+	    !(breakpoint.flags & FLAG_TF))
+		return true;
+	print("# %s: %s, %u stops, the last at %lx, wanted at %lx\n", names[instruction],
+	      good ? "good" : "bad", breakpoint.count, breakpoint.rip, (uintptr_t)at);
+	return false;
+}
+
+static void test_breakpoints(const char *when)
+{
+	bool good = true;
+
+	trap_hook[VECTOR_DB] = on_breakpoint;
+	window_map(0, head);
+	window_map(1, tails[0]);
+	wrmsr(MSR_A_PMC0 + 1, 0x00abcdef);
+	for (enum instruction i = RDMSR; i < INSTRUCTIONS; i++) {
+		write_page_end(i, false);
+		for (unsigned int run = 0; run < 3; run++) {
+			good = stops_at(i, window_page(1) - 8) && good; /* before it */
+			good = stops_at(i, window_page(1) - 2) && good; /* at it */
+			good = stops_at(i, window_page(1)) && good;
+			good = stops_at(i, window_page(1) + 3) && good;
+		}
+	}
+	ok(good, "breakpoints before, at and behind the end of a page stop once, %s", when);
+	trap_hook[VECTOR_DB] = on_debug;
+}
+
 /* Interrupts between an instruction and what completes it */
 
 #define ROUNDS       2000
@@ -349,6 +408,7 @@ static void test_page_end(enum instruction instruction, bool crosses, const char
 
 static struct {
 	volatile unsigned int nmis;
+	volatile unsigned int inside, stepped; /* of those at the end of a page */
 	volatile bool stop;
 	bool sampling;
 } interrupted;
@@ -357,7 +417,10 @@ static void on_nmi(struct frame *frame)
 {
 	unsigned int n = ++interrupted.nmis;
 
-	(void)frame;
+	if (frame->rip - WINDOW < 2 * PAGE) {
+		interrupted.inside++;
+		interrupted.stepped += (frame->rflags & FLAG_TF) != 0;
+	}
 	if (!interrupted.sampling)
 		return;
 	wrmsr(MSR_GLOBAL_CTRL, 0);
@@ -380,6 +443,18 @@ static void access_under_interrupts(const char *when)
 	test_flags(RDMSR, false, false, when);
 	test_flags(RDPMC, false, false, when);
 	test_flags(CPUID, false, false, when);
+}
+
+static void page_end_under_interrupts(enum instruction instruction)
+{
+	bool good = true;
+
+	write_page_end(instruction, false);
+	interrupted.inside = interrupted.stepped = 0;
+	for (unsigned int i = 0; i < ROUNDS || interrupted.inside <= LEAST_NMIS; i++)
+		good = good && run_page_end(instruction, 0, 1);
+	ok(good, "%s at the end of a page is, too", names[instruction]);
+	is(interrupted.stepped, 0, "and no NMI finds TF set there");
 }
 
 static void test_sampled(void)
@@ -413,6 +488,11 @@ static void test_disturbed(void)
 	while (interrupted.nmis == 0)
 		cpu_relax();
 	access_under_interrupts("while another processor sends NMIs");
+	wrmsr(MSR_A_PMC0 + 1, 0x00abcdef);
+	window_map(0, head);
+	window_map(1, tails[0]);
+	page_end_under_interrupts(RDMSR);
+	page_end_under_interrupts(CPUID);
 	interrupted.stop = true;
 	cpu_wait(1);
 }
@@ -426,6 +506,7 @@ static void test_all(const char *when)
 		test_page_end(i, true, when);
 	}
 	test_aliases(when);
+	test_breakpoints(when);
 }
 
 static void test_user(void)

@@ -58,6 +58,7 @@ GUESTS = [
     ("smp", ["intel-v4"], 4, ["late"]),
     ("models", MODELS, 1,
      ["models", "reports uncounted 0xb7 0x01 cmask=0 inv=0 edge=0 extra=0x84040001"]),
+    ("patch", ["intel-v2", "intel-v5"], 2, []),
     ("reset", MODELS, 2, ["reboot"]),
     ("lapic", ["intel-v2", "intel-v4"], 2,
      ["reports pmi-lost delivery-mode=7", "reports apic-base 0xfea00000"]),

@@ -91,6 +91,8 @@ void *memset(void *at, int value, size_t n);
 void traps_init(struct cpu *cpu);
 /* A hook takes a vector's traps. Without one: faults are looked up, interrupts only counted. */
 extern void (*volatile trap_hook[256])(struct frame *frame);
+/* Let a vector go straight to a handler; null: to trap(), as all do at first. */
+void set_handler(unsigned int vector, const void *handler);
 /* Runs function(argument) in ring 3. */
 uint64_t user_call(uint64_t (*function)(void *), void *argument);
 void trap(struct frame *frame);

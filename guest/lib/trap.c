@@ -50,10 +50,8 @@ static struct task_state task_states[MAX_CPUS];
 static char trap_stacks[MAX_CPUS][STACK_SIZE] __attribute__((aligned(16)));
 static char user_stacks[MAX_CPUS][STACK_SIZE] __attribute__((aligned(16)));
 
-static void set_gate(unsigned int vector)
+static void set_gate(unsigned int vector, uintptr_t at)
 {
-	uintptr_t at = (uintptr_t)trap_stubs + vector * 16;
-
 	idt[vector] = (struct gate){
 		.offset_low = (uint16_t)at,
 		.selector = SEL_CODE,
@@ -61,6 +59,12 @@ static void set_gate(unsigned int vector)
 		.type = vector == VECTOR_USER_RETURN || vector == 3 || vector == 4 ? 0xee : 0x8e,
 		.offset_middle = (uint16_t)(at >> 16),
 	};
+}
+
+void set_handler(unsigned int vector, const void *handler)
+{
+	set_gate(vector, handler ? (uintptr_t)handler : (uintptr_t)trap_stubs + vector * 16);
+	barrier();
 }
 
 static void set_task_state(struct cpu *cpu)
@@ -101,7 +105,7 @@ void traps_init(struct cpu *cpu)
 	cpu->self = cpu;
 	cpu->user_rsp = (uintptr_t)user_stacks[cpu->index] + STACK_SIZE;
 	for (unsigned int vector = 0; vector < 256; vector++)
-		set_gate(vector);
+		set_handler(vector, NULL);
 	set_task_state(cpu);
 	load_tables(cpu->index);
 	__asm__ volatile("wrmsr" : : "c"(MSR_GS_BASE), "a"((uint32_t)base), "d"(base >> 32));

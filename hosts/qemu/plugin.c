@@ -16,7 +16,6 @@
 #include "report.h"
 #include "service.h"
 #include "translate/counting.h"
-#include "translate/hooks.h"
 #include "translate/translate.h"
 #include "vcpu.h"
 #include <errno.h>
@@ -45,12 +44,13 @@ static void vcpu_discontinuity(unsigned int index, enum qemu_plugin_discon_type 
 {
 	struct vcpu *vcpu = vcpu_get(index);
 
+	(void)to;
 	(void)unused;
 	if (type == QEMU_PLUGIN_DISCON_EXCEPTION)
 		exceptions_raised(vcpu);
 	if (type != QEMU_PLUGIN_DISCON_INTERRUPT)
 		return;
-	exceptions_delivered(vcpu, from, to);
+	exceptions_delivered(vcpu, from);
 	service_idle(vcpu);
 }
 
@@ -61,7 +61,6 @@ static void flushed(void *unused)
 	vcpus_each(branches_keep);
 	vcpus_each(rerun_keep_rep);
 	block_free_all();
-	hooks_flushed();
 }
 
 /*
@@ -230,7 +229,6 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 	if (config.version == 0)
 		return 0;
 	vcpus_init(&config);
-	hooks_init();
 	if (may_be_icount())
 		counting_under_icount();
 	register_callbacks();

@@ -13,6 +13,7 @@
 #include "guest/lapic.h"
 #include "serve/exceptions.h"
 #include "serve/fixup.h"
+#include "serve/hook.h"
 #include "serve/rdpmc.h"
 #include "translate/stale.h"
 #include <vpmu/vpmu.h>
@@ -27,6 +28,7 @@ struct vcpu {
 	struct source source;
 	struct totals totals;
 	struct rerun rerun;
+	struct hook hook;
 	struct fixup fixup;
 	struct rdpmc rdpmc;
 	struct exceptions exceptions;

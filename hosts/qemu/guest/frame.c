@@ -69,6 +69,26 @@ bool frame_read(struct frame *frame)
 	return read_protected_frame(frame);
 }
 
+void frame_clear_step(void)
+{
+	uint64_t sp = reg_read(GUEST_SP);
+	uint64_t value = 0;
+	size_t size = 4;
+
+	if (reg_read(GUEST_EFER) & EFER_LMA) {
+		sp += 16;
+	} else if (reg_read(GUEST_CR0) & CR0_PE) {
+		sp += 8;
+	} else {
+		sp = (reg_read(GUEST_SS) << 4) + (sp & UINT16_MAX) + 4;
+		size = 2;
+	}
+	if (!guest_read(sp, &value, size))
+		return;
+	value &= ~GUINT64_TO_LE(FLAGS_TF);
+	guest_write(sp, &value, size);
+}
+
 enum level frame_level(const struct frame *frame)
 {
 	if (frame->flags & FLAGS_VM)

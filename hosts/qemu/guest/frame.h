@@ -17,6 +17,9 @@ struct frame {
 /* False: the stack cannot be read. */
 bool frame_read(struct frame *frame);
 
+/* Clear TF in the frame of an interrupt. */
+void frame_clear_step(void);
+
 /* The level of the code that the frame returns to. */
 enum level frame_level(const struct frame *frame);
 

@@ -9,7 +9,6 @@
 #include "guest/x86.h"
 #include "models/branches.h"
 #include "service.h"
-#include "translate/hooks.h"
 #include "vcpu.h"
 
 void exceptions_reset(struct vcpu *vcpu)
@@ -25,6 +24,7 @@ void exceptions_raised(struct vcpu *vcpu)
 	if (score->block || score->lone_block)
 		vcpu->exceptions.pending_level = level_now();
 	fixup_apply(vcpu);
+	hook_raised(vcpu);
 	rdpmc_raised(vcpu);
 }
 
@@ -104,16 +104,18 @@ static void interrupted(struct vcpu *vcpu, uint64_t from)
 	source_count(vcpu, CLASS_INTERRUPT, LEVEL_KERNEL); /* received where its handler begins */
 }
 
-void exceptions_delivered(struct vcpu *vcpu, uint64_t from, uint64_t to)
+void exceptions_delivered(struct vcpu *vcpu, uint64_t from)
 {
 	bool exception = vcpu->exceptions.pending;
 
 	vcpu->exceptions.pending = false;
+	if (!exception)
+		hook_interrupted(vcpu);
 	if (vcpu->stale == STALE_AWAITED)
-		hooks_add(to);
+		hook_handler(vcpu, HOOK_START);
 	lapic_delivered(vcpu, exception, from);
 	branches_interrupted(vcpu, exception, from);
-	if (rdpmc_delivered(vcpu, exception, to))
+	if (rdpmc_delivered(vcpu, exception))
 		return;
 	fixup_apply(vcpu);
 	if (exception) {

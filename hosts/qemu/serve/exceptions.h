@@ -22,6 +22,6 @@ void exceptions_reset(struct vcpu *vcpu);
 /* An exception has been raised and will be delivered. May not return. */
 void exceptions_raised(struct vcpu *vcpu);
 /* The vCPU is at the start of the handler of an exception or interrupt. */
-void exceptions_delivered(struct vcpu *vcpu, uint64_t from, uint64_t to);
+void exceptions_delivered(struct vcpu *vcpu, uint64_t from);
 
 #endif

@@ -5,35 +5,7 @@
 #include "fixup.h"
 #include "guest/registers.h"
 #include "record.h"
-#include "site.h"
-#include "translate/hooks.h"
 #include "vcpu.h"
-
-void fixup_update_hook(struct vcpu *vcpu)
-{
-	vcpu_score(vcpu)->hook_pending = vcpu->fixup.kind != FIXUP_NONE ||
-					 vcpu->rdpmc.pending_count > 0 ||
-					 vcpu->stale == STALE_AWAITED;
-}
-
-void fixup_hook_behind(struct vcpu *vcpu, const struct site *site)
-{
-	fixup_update_hook(vcpu);
-	hooks_add(site_address(site) + site->length);
-}
-
-void fixup_on_exception(struct vcpu *vcpu, struct fixup fixup)
-{
-	vcpu->fixup = fixup;
-	fixup_update_hook(vcpu);
-}
-
-void fixup_behind(struct vcpu *vcpu, const struct site *site, struct fixup fixup)
-{
-	fixup_on_exception(vcpu, fixup);
-	if (site->last)
-		fixup_hook_behind(vcpu, site);
-}
 
 static void apply_cpuid(struct vcpu *vcpu)
 {
@@ -86,5 +58,4 @@ void fixup_apply(struct vcpu *vcpu)
 		break;
 	}
 	vcpu->fixup.kind = FIXUP_NONE;
-	fixup_update_hook(vcpu);
 }

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * A fixup corrects the result of an instruction that QEMU runs itself. It is applied
- * before the next instruction: by a callback on that one, or, if the instruction ends
- * its block, by a hook of the next block.
+ * before the next instruction: by a callback on that one, by a hook (hook.h) if the
+ * instruction ends its block, or as its exception is raised.
  */
 #ifndef VPMU_QEMU_FIXUP_H
 #define VPMU_QEMU_FIXUP_H
 
 #include <stdint.h>
 
-struct site;
 struct vcpu;
 
 enum fixup_kind {
@@ -29,16 +28,7 @@ struct fixup {
 	uint64_t value;
 };
 
-/* The instruction raises an exception. The fixup is applied then. */
-void fixup_on_exception(struct vcpu *vcpu, struct fixup fixup);
-/* The instruction raises none. The fixup is applied behind it. */
-void fixup_behind(struct vcpu *vcpu, const struct site *site, struct fixup fixup);
-/* Apply the fixup, if there is one. */
+/* Apply the vCPU's fixup, if there is one. */
 void fixup_apply(struct vcpu *vcpu);
-
-/* The site ends its block, and the hook of the next block has something to do. */
-void fixup_hook_behind(struct vcpu *vcpu, const struct site *site);
-/* Derive score.hook_pending from what waits for a hook. To be called when that changes. */
-void fixup_update_hook(struct vcpu *vcpu);
 
 #endif

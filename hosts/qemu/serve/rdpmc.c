@@ -15,7 +15,6 @@
 #include "guest/x86.h"
 #include "record.h"
 #include "site.h"
-#include "translate/hooks.h"
 #include "vcpu.h"
 #include <string.h>
 
@@ -88,7 +87,7 @@ static void add_pending(struct vcpu *vcpu, struct pending_rdpmc pending)
 		rdpmc->pending_count = 0;
 	rdpmc->pending[rdpmc->pending_count++] = pending;
 	rdpmc->ud_raised = true;
-	fixup_update_hook(vcpu);
+	hook_update(vcpu);
 }
 
 static void complete(struct vcpu *vcpu, const struct site *site, bool fault, uint64_t value)
@@ -138,7 +137,7 @@ void rdpmc_serve(struct vcpu *vcpu, const struct site *site)
 	}
 	if (site->level == LEVEL_KERNEL)
 		return; /* outside 64-bit code no address is #GP: the #UD stays */
-	fixup_on_exception(vcpu, (struct fixup){ .kind = FIXUP_CR4, .value = cr4 });
+	vcpu->fixup = (struct fixup){ .kind = FIXUP_CR4, .value = cr4 };
 	site_leave_block(vcpu, site, false);
 	reg_write(GUEST_CR4, cr4 & ~CR4_PCE);
 }
@@ -172,7 +171,7 @@ void rdpmc_complete_pending(struct vcpu *vcpu)
 		return;
 	pending = rdpmc->pending[found];
 	rdpmc->pending_count = (unsigned int)found;
-	fixup_update_hook(vcpu);
+	hook_update(vcpu);
 	return_to_program(&frame);
 	if (pending.fault)
 		raise_gp(vcpu, pending.ip);
@@ -196,12 +195,12 @@ void rdpmc_raised(struct vcpu *vcpu)
 		qemu_plugin_set_pc(substitute.return_ip);
 }
 
-bool rdpmc_delivered(struct vcpu *vcpu, bool exception, uint64_t to)
+bool rdpmc_delivered(struct vcpu *vcpu, bool exception)
 {
 	if (!vcpu->rdpmc.ud_raised || !exception)
 		return false;
 	vcpu->rdpmc.ud_raised = false;
-	hooks_add(to);
+	hook_handler(vcpu, HOOK_RDPMC);
 	return true;
 }
 

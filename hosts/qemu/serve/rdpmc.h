@@ -55,7 +55,7 @@ void rdpmc_complete_pending(struct vcpu *vcpu);
 /* An exception has been raised. In a callback that may set the PC. May not return. */
 void rdpmc_raised(struct vcpu *vcpu);
 /* An exception or interrupt has been delivered. True: it is the #UD of an RDPMC. */
-bool rdpmc_delivered(struct vcpu *vcpu, bool exception, uint64_t to);
+bool rdpmc_delivered(struct vcpu *vcpu, bool exception);
 /* An interrupt has been delivered, from this address. A substitute's exception has not come. */
 void rdpmc_interrupted(struct vcpu *vcpu, uint64_t from);
 /* The guest has gone on: the substitute has raised no exception. */

@@ -34,14 +34,15 @@ void serve_reset(struct vcpu *vcpu)
 	lapic_accept_write(vcpu);
 	vcpu->stale = STALE_NONE;
 	vcpu->fixup.kind = FIXUP_NONE;
-	fixup_update_hook(vcpu);
+	vcpu->hook.flag = 0;
+	hook_update(vcpu);
 	vcpu_leave_block(vcpu);
 	vcpu->totals.site = NULL;
 }
 
 static void fault_msr(struct vcpu *vcpu, const struct site *site)
 {
-	fixup_on_exception(vcpu, (struct fixup){ .kind = FIXUP_CX, .value = reg_read(GUEST_CX) });
+	vcpu->fixup = (struct fixup){ .kind = FIXUP_CX, .value = reg_read(GUEST_CX) };
 	site_leave_block(vcpu, site, false);
 	reg_write(GUEST_CX, MSR_FAULTS);
 }
@@ -54,9 +55,9 @@ static bool is_shared(const struct vcpu *vcpu, uint32_t msr)
 	return bits && bits != ~UINT64_C(0);
 }
 
-static void note_apic_id_behind(struct vcpu *vcpu, const struct site *site, enum reg reg)
+static void note_apic_id_behind(struct vcpu *vcpu, enum reg reg)
 {
-	fixup_behind(vcpu, site, (struct fixup){ .kind = FIXUP_APIC_ID, .index = reg });
+	vcpu->fixup = (struct fixup){ .kind = FIXUP_APIC_ID, .index = reg };
 }
 
 static void serve_rdmsr(struct vcpu *vcpu, const struct site *site)
@@ -66,7 +67,7 @@ static void serve_rdmsr(struct vcpu *vcpu, const struct site *site)
 	enum vpmu_answer answer;
 
 	if (is_shared(vcpu, msr)) {
-		fixup_behind(vcpu, site, (struct fixup){ .kind = FIXUP_SHARED, .index = msr });
+		vcpu->fixup = (struct fixup){ .kind = FIXUP_SHARED, .index = msr };
 		return;
 	}
 	answer = vpmu_rdmsr(&vcpu->pmu, msr, &value);
@@ -77,14 +78,14 @@ static void serve_rdmsr(struct vcpu *vcpu, const struct site *site)
 		return;
 	case VPMU_NOT_MINE:
 		if (lapic_is_id(vcpu, msr)) {
-			note_apic_id_behind(vcpu, site, GUEST_AX);
+			note_apic_id_behind(vcpu, GUEST_AX);
 			return;
 		}
 		if (!lapic_rdmsr(vcpu, msr, &value))
 			return;
 		/* fallthrough */
 	case VPMU_DONE:
-		fixup_behind(vcpu, site, (struct fixup){ .kind = FIXUP_RESULT, .value = value });
+		vcpu->fixup = (struct fixup){ .kind = FIXUP_RESULT, .value = value };
 		break;
 	}
 }
@@ -124,18 +125,17 @@ static bool is_pmu_leaf(const struct vcpu *vcpu, uint32_t leaf)
 	return false;
 }
 
-static void serve_cpuid(struct vcpu *vcpu, const struct site *site)
+static void serve_cpuid(struct vcpu *vcpu)
 {
 	uint32_t leaf = (uint32_t)reg_read(GUEST_AX);
 
 	if (leaf == LEAF_TOPOLOGY || leaf == LEAF_TOPOLOGY_V2)
-		note_apic_id_behind(vcpu, site, GUEST_DX);
+		note_apic_id_behind(vcpu, GUEST_DX);
 	if (!is_pmu_leaf(vcpu, leaf))
 		return;
-	fixup_behind(vcpu, site,
-		     (struct fixup){ .kind = FIXUP_CPUID,
-				     .index = leaf,
-				     .subleaf = (uint32_t)reg_read(GUEST_CX) });
+	vcpu->fixup = (struct fixup){ .kind = FIXUP_CPUID,
+				      .index = leaf,
+				      .subleaf = (uint32_t)reg_read(GUEST_CX) };
 }
 
 static _Atomic uint64_t *statistic_of(enum insn_kind kind)
@@ -153,6 +153,22 @@ static _Atomic uint64_t *statistic_of(enum insn_kind kind)
 		break;
 	}
 	return NULL;
+}
+
+bool serve_finishes(enum insn_kind kind)
+{
+	return kind == INSN_RDMSR || kind == INSN_CPUID;
+}
+
+/*
+ * A block may be linked to the one that follows it at first: to the one with the hook,
+ * then, whether there is something to do or not. Blocks that run with RF or TF are not
+ * linked.
+ */
+static bool needs_hook(const struct vcpu *vcpu, const struct site *site)
+{
+	return site->last && serve_finishes(site->kind) &&
+	       (vcpu->fixup.kind != FIXUP_NONE || site->flags == 0);
 }
 
 void serve(unsigned int vcpu_index, void *userdata)
@@ -178,23 +194,28 @@ void serve(unsigned int vcpu_index, void *userdata)
 		rdpmc_serve(vcpu, site);
 		break;
 	case INSN_CPUID:
-		serve_cpuid(vcpu, site);
+		serve_cpuid(vcpu);
 		break;
 	case INSN_OTHER:
 		break;
 	}
+	if (needs_hook(vcpu, site))
+		hook_behind(vcpu, site);
 	vcpu->totals.site = NULL;
 }
 
 void serve_hook(unsigned int vcpu_index, void *unused)
 {
 	struct vcpu *vcpu = vcpu_get(vcpu_index);
+	bool again;
 
 	(void)unused;
 	stale_wait(vcpu);
+	again = hook_reached(vcpu);
 	rdpmc_complete_pending(vcpu);
 	fixup_apply(vcpu);
-	fixup_update_hook(vcpu);
+	if (again)
+		qemu_plugin_set_pc(reg_read(GUEST_IP));
 }
 
 void serve_finish(unsigned int vcpu_index, void *unused)

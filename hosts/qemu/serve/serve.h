@@ -5,7 +5,13 @@
 #ifndef VPMU_QEMU_SERVE_H
 #define VPMU_QEMU_SERVE_H
 
+#include "translate/decode.h"
+#include <stdbool.h>
+
 struct vcpu;
+
+/* Is it an instruction that QEMU runs first, and that is finished behind it? */
+bool serve_finishes(enum insn_kind kind);
 
 /* Before an instruction that is served. May not return. */
 void serve(unsigned int vcpu_index, void *site);

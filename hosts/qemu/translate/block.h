@@ -49,7 +49,9 @@ struct site {
 	uint16_t offset; /* of its address from the block's */
 	uint8_t length;
 	uint16_t page_offset; /* of the block's address in its page */
-	bool last;            /* it ends its block */
+	bool last;            /* it ends its block ... */
+	bool linked;          /* ... and QEMU may link the block to the one behind it */
+	uint64_t flags;       /* RF and TF, where they are set when the block starts */
 	bool flags_stored; /* TCG has stored the flags: nothing before it in the block uses them */
 	uint16_t counted_ahead[CLASS_COUNT]; /* instructions of each class that follow it in its
 						block */

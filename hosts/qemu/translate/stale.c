@@ -5,7 +5,6 @@
 #include "stale.h"
 #include "guest/registers.h"
 #include "plugin.h"
-#include "serve/fixup.h"
 #include "serve/site.h"
 #include "vcpu.h"
 
@@ -28,7 +27,7 @@ void stale_after_wrmsr(struct vcpu *vcpu, const struct site *wrmsr)
 	if (vcpu->stale == STALE_NONE)
 		return;
 	vcpu->stale = STALE_AWAITED;
-	fixup_hook_behind(vcpu, wrmsr);
+	hook_behind(vcpu, wrmsr);
 }
 
 /*

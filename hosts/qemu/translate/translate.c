@@ -7,7 +7,6 @@
 #include "block.h"
 #include "counting.h"
 #include "guest/reset.h"
-#include "hooks.h"
 #include "models/models.h"
 #include "report.h"
 #include "serve/serve.h"
@@ -17,14 +16,13 @@
 static void add_served(struct translation *t, size_t index, enum insn_kind kind)
 {
 	struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(t->tb, index);
-	bool finishes = kind == INSN_RDMSR || kind == INSN_CPUID;
 	struct site *site = block_keep(g_new(struct site, 1));
 
 	*site = translation_site(t, index, kind);
 	qemu_plugin_register_vcpu_insn_exec_cb(
 		insn, serve,
 		kind == INSN_RDPMC ? QEMU_PLUGIN_CB_RW_REGS_PC : QEMU_PLUGIN_CB_RW_REGS, site);
-	if (finishes && !site->last)
+	if (serve_finishes(kind) && !site->last)
 		qemu_plugin_register_vcpu_insn_exec_cb(qemu_plugin_tb_get_insn(t->tb, index + 1),
 						       serve_finish, QEMU_PLUGIN_CB_RW_REGS, NULL);
 }
@@ -61,11 +59,11 @@ static unsigned int add_sites(struct translation *t)
 	return sites;
 }
 
-/* Is there any? */
+/* Is there any? Which blocks have hooks: see hook.c. */
 static bool add_hooks(struct translation *t)
 {
 	bool is_reset = reset_may_lead_to(t->vaddr);
-	bool is_hooked = hooks_wanted(t->vaddr);
+	bool is_hooked = t->flags != 0;
 
 	if (is_reset)
 		qemu_plugin_register_vcpu_tb_exec_cb(t->tb, reset_look, QEMU_PLUGIN_CB_R_REGS,

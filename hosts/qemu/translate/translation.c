@@ -13,7 +13,8 @@ struct translation translation_begin(struct qemu_plugin_tb *tb)
 	return (struct translation){ .tb = tb,
 				     .count = qemu_plugin_tb_n_insns(tb),
 				     .vaddr = qemu_plugin_tb_vaddr(tb),
-				     .level = level_now() };
+				     .level = level_now(),
+				     .flags = reg_read(GUEST_FLAGS) & (FLAGS_RF | FLAGS_TF) };
 }
 
 void translation_end(struct translation *t)
@@ -118,6 +119,8 @@ struct site translation_site(struct translation *t, size_t index, enum insn_kind
 		.length = (uint8_t)qemu_plugin_insn_size(insn),
 		.page_offset = t->vaddr % PAGE,
 		.last = index + 1 == t->count,
+		.linked = index + 1 == t->count && translation_may_be_linked(t),
+		.flags = t->flags,
 		.flags_stored = kind == INSN_RDPMC && translation_flags_stored_at(t, index),
 		.classes = (uint16_t)translation_classes(t, index),
 	};
@@ -174,6 +177,14 @@ bool translation_jumps_inside(struct translation *t)
 		return (int64_t)at + offset >= 0 && offset <= 0;
 	translation_decode(t);
 	return t->facts[t->count - 1].classes >> CLASS_BRANCH & 1;
+}
+
+bool translation_may_be_linked(const struct translation *t)
+{
+	struct qemu_plugin_insn *last = qemu_plugin_tb_get_insn(t->tb, t->count - 1);
+	uint64_t behind = qemu_plugin_insn_vaddr(last) + qemu_plugin_insn_size(last);
+
+	return t->count > 1 && t->flags == 0 && behind / PAGE == t->vaddr / PAGE;
 }
 
 bool translation_jumps_forward(const struct translation *t)

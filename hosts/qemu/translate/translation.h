@@ -12,6 +12,7 @@ struct translation {
 	size_t count; /* of instructions */
 	uint64_t vaddr;
 	enum level level;
+	uint64_t flags;           /* RF and TF, if they are set */
 	struct insn_facts *facts; /* of each instruction; NULL: not decoded */
 };
 
@@ -37,6 +38,11 @@ enum insn_kind translation_kind(const struct translation *t, size_t index);
 enum insn_end translation_end_kind(const struct translation *t);
 /* Is it a string instruction with a REP prefix? */
 bool translation_is_rep_string(const struct translation *t, size_t index);
+/*
+ * May QEMU link the block to the one that begins behind it, for once and all? Not where
+ * either could have a breakpoint: a page with breakpoints has blocks of one instruction.
+ */
+bool translation_may_be_linked(const struct translation *t);
 /* Can the block's last instruction jump to an instruction of the block? */
 bool translation_jumps_inside(struct translation *t);
 /* Does the block end with a direct branch forward? If not, it may close a loop. */
