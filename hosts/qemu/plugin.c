@@ -59,7 +59,7 @@ static void flushed(void *unused)
 {
 	(void)unused;
 	vcpus_each(branches_keep);
-	vcpus_each(rerun_keep_rep);
+	vcpus_each(rerun_keep);
 	block_free_all();
 }
 

@@ -22,6 +22,7 @@
 #include "guest/x86.h"
 #include "totals.h"
 #include "vcpu.h"
+#include <string.h>
 
 static bool find(const struct block *block, const char *code, unsigned int *index)
 {
@@ -132,27 +133,24 @@ void rerun_interrupted(struct vcpu *vcpu, const struct block *block, enum level 
 		totals_correct(vcpu, block, block->count - 1u);
 }
 
-/* The translations go: a REP that may be under way is all that is needed of its block. */
-void rerun_keep_rep(struct vcpu *vcpu)
+/* A pointer to a copy that outlives the block, which may be that of the translations before. */
+static uint64_t keep(struct block **copy, uint64_t pointer)
+{
+	const struct block *block = as_block(pointer);
+	size_t size;
+
+	if (!block || block == *copy)
+		return pointer;
+	size = sizeof(*block) + block->count * sizeof(block->insn[0]);
+	*copy = g_realloc(*copy, size);
+	memcpy(*copy, block, size);
+	return (uint64_t)(uintptr_t)*copy;
+}
+
+void rerun_keep(struct vcpu *vcpu)
 {
 	struct score *score = vcpu_score(vcpu);
-	const struct block *block = as_block(score->block);
-	struct block_insn last;
 
-	if (block && block == vcpu->rerun.kept_rep)
-		return;
-	vcpu_leave_block(vcpu);
-	if (!block || !block->ends_with_rep)
-		return;
-	last = *last_of(block);
-	if (!vcpu->rerun.kept_rep)
-		vcpu->rerun.kept_rep = g_malloc(sizeof(struct block) + sizeof(struct block_insn));
-	*vcpu->rerun.kept_rep = (struct block){ .vaddr = block->vaddr + last.offset,
-						.code = block->code + last.offset,
-						.entries = block->entries,
-						.level = block->level,
-						.ends_with_rep = true,
-						.count = 1 };
-	vcpu->rerun.kept_rep->insn[0] = (struct block_insn){ .classes = last.classes };
-	score->block = (uint64_t)(uintptr_t)vcpu->rerun.kept_rep;
+	score->block = keep(&vcpu->rerun.kept_block, score->block);
+	score->lone_block = keep(&vcpu->rerun.kept_lone_block, score->lone_block);
 }

@@ -12,7 +12,8 @@
 struct vcpu;
 
 struct rerun {
-	struct block *kept_rep; /* a copy of a REP whose translation is gone; NULL: none yet */
+	/* Copies of those that score.block and score.lone_block have, where their memory is gone. */
+	struct block *kept_block, *kept_lone_block;
 };
 
 /* Callbacks: after each access of a lone instruction, ... */
@@ -35,7 +36,7 @@ void rerun_faulted(struct vcpu *vcpu, const struct block *before, const struct b
 void rerun_interrupted(struct vcpu *vcpu, const struct block *block, enum level level,
 		       uint64_t from);
 
-/* The translations go. */
-void rerun_keep_rep(struct vcpu *vcpu);
+/* The translations go, and the blocks with them; what comes next may be about the last ones. */
+void rerun_keep(struct vcpu *vcpu);
 
 #endif
