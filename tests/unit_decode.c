@@ -171,6 +171,40 @@ static void an_unknown_instruction_is_one_that_may_use_the_flags(void **unused)
 	assert_false(facts.is_into || facts.has_rep || facts.empties_caches);
 }
 
+static void ends_behind_which_the_level_may_change_are_known(void **unused)
+{
+	static const struct {
+		const char *name, *bytes;
+		size_t length;
+		enum insn_end end;
+	} rows[] = {
+		{ "HLT", "\xf4", 1, END_HLT },
+		{ "REX HLT", "\x48\xf4", 2, END_HLT },
+		{ "MWAIT", "\x0f\x01\xc9", 3, END_MWAIT },
+		{ "SYSCALL", "\x0f\x05", 2, END_SYSCALL },
+		{ "SYSRETQ", "\x48\x0f\x07", 3, END_FAR },
+		{ "SYSENTER", "\x0f\x34", 2, END_FAR },
+		{ "SYSEXIT", "\x0f\x35", 2, END_FAR },
+		{ "IRETQ", "\x48\xcf", 2, END_FAR },
+		{ "IRET of 16 bits", "\x66\xcf", 2, END_FAR },
+		{ "far RET", "\xcb", 1, END_FAR },
+		{ "far RET imm16", "\xca\x08\0", 3, END_FAR },
+		{ "far CALL", "\x9a\0\0\0\0\x08\0", 7, END_FAR },
+		{ "far CALL through memory", "\xff\x1f", 2, END_FAR },
+		{ "near CALL through memory", "\xff\x17", 2, END_OTHER },
+		{ "DEC", "\x48", 1, END_OTHER },
+		{ "MONITOR", "\x0f\x01\xc8", 3, END_OTHER },
+		{ "JMP", "\xeb\xf4", 2, END_OTHER },
+		{ "MOV of F4H", "\xb0\xf4", 2, END_OTHER },
+		{ "INT3", "\xcc", 1, END_OTHER },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (decode_end((const uint8_t *)rows[i].bytes, rows[i].length) != rows[i].end)
+			fail_msg("%s is another end", rows[i].name);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +215,7 @@ int main(void)
 			interrupts_by_instruction_are_far_branches_if_they_are_sure_to_come),
 		cmocka_unit_test(the_code_size_decides_what_bytes_are),
 		cmocka_unit_test(an_unknown_instruction_is_one_that_may_use_the_flags),
+		cmocka_unit_test(ends_behind_which_the_level_may_change_are_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
