@@ -286,7 +286,8 @@ static void samples_by_poll(void **state)
 
 /*
  * On Intel's processors the kernel takes a period of 1 on branches for a wish to trace them,
- * and refuses it. The host's own branches count here, so the counter overflows at once.
+ * and refuses it. The host's own code counts here: the counter overflows at once, and each
+ * handler of a signal would overflow it some more times. So the host polls.
  */
 static void shortest_periods(void **state)
 {
@@ -298,13 +299,14 @@ static void shortest_periods(void **state)
 		bool is_due = false;
 		struct vcpu v;
 
-		start(&v, overflow_signal());
+		start(&v, 0);
 		set(&v, A_PMC0, minus(1 + i / 2));
 		set(&v, PERFEVTSEL0, USER_ONLY | events[i % 2]);
 		set(&v, GLOBAL_CTRL, 1);
 		for (unsigned int times = 0; times < 1000 && !is_due; times++) {
 			is_due = vpmu_service(&v.pmu);
 			loop(10);
+			vpmu_perf_event_poll(v.source);
 		}
 		assert_true(is_due);
 		assert_int_equal(get(&v, GLOBAL_STATUS), 1);

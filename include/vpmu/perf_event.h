@@ -58,7 +58,9 @@ struct vpmu_perf_event_options {
 	/*
 	 * Count the host's own code on the thread, too. For events that the
 	 * kernel cannot restrict to the guest (software events), and where
-	 * the thread itself is the guest.
+	 * the thread itself is the guest. The signal's handler makes events then, too: a
+	 * guest whose period is shorter than what one handler makes of an event of the
+	 * processor (some hundred instructions) keeps its thread in handlers.
 	 */
 	bool include_host;
 	/*

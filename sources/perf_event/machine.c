@@ -193,7 +193,7 @@ bool vpmu_pe_machine_counts(struct machine *machine, uint32_t type)
 
 static const struct machine_pmu *pmu_of_all(const struct machine *machine, const cpu_set_t *cpus)
 {
-	for (unsigned int i = 0; i < machine->count; i++) {
+	for (unsigned int i = 0; i < machine->count && CPU_COUNT(cpus) > 0; i++) {
 		cpu_set_t common;
 
 		CPU_AND(&common, cpus, &machine->pmus[i].cpus);

@@ -313,6 +313,9 @@ static void two_kinds_of_cores(void **state)
 	assert_true(vpmu_pe_machine_counts(&machine, 10));
 	assert_false(vpmu_pe_machine_counts(&machine, 11));
 	assert_int_equal(placed_type(&machine, 7), 10);
+	/* A processor that no list has. */
+	attr = (struct perf_event_attr){ .type = PERF_TYPE_HARDWARE };
+	assert_int_equal(vpmu_pe_machine_place(&machine, CPU_SETSIZE, &attr), EXDEV);
 	/* An event that follows its thread, which may run on both kinds. */
 	attr = (struct perf_event_attr){ .type = PERF_TYPE_HARDWARE };
 	assert_int_equal(vpmu_pe_machine_place(&machine, -1, &attr), EXDEV);
