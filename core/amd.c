@@ -153,16 +153,10 @@ static struct vpmu_event event(const struct vpmu *pmu, unsigned int counter)
 	return event;
 }
 
-static bool interrupts(const struct vpmu *pmu, unsigned int counter)
-{
-	return pmu->event_select[counter] & VPMU_EVTSEL_INT;
-}
-
 static void overflow(struct vpmu *pmu, unsigned int counter)
 {
 	if (is_v2(pmu))
 		pmu->global_status |= vpmu_bit(counter);
-	pmu->pmi |= interrupts(pmu, counter);
 }
 
 static unsigned int deliver(struct vpmu *pmu)
@@ -231,10 +225,10 @@ static const struct vpmu_msr_row rows[] = {
 	  .read = vpmu_row_read_zero, .write = write_status_clr, .host_write = write_nothing },
 	{ VPMU_AMD_MSR_PERF_CNTR_GLOBAL_STATUS_SET, 1, .level = LEVEL_V2, .bits = ALL,
 	  .read = vpmu_row_read_zero, .write = write_status_set, .host_write = write_nothing },
-	{ VPMU_AMD_MSR_PERF_CTR0, 6, .shift = 1, .count = VPMU_ROW_GENERAL, .level = LEVEL_CORE,
+	{ VPMU_AMD_MSR_PERF_CTR0, 12, .shift = 1, .count = VPMU_ROW_GENERAL, .level = LEVEL_CORE,
 	  .state = VPMU_STATE, .bits = ALL, .read = vpmu_row_read_counter,
 	  .write = vpmu_row_write_counter },
-	{ VPMU_AMD_MSR_PERF_CTL0, 6, .shift = 1, .count = VPMU_ROW_GENERAL, .level = LEVEL_CORE,
+	{ VPMU_AMD_MSR_PERF_CTL0, 12, .shift = 1, .count = VPMU_ROW_GENERAL, .level = LEVEL_CORE,
 	  .state = VPMU_STATE, .bits = ALL, .field = offsetof(struct vpmu, event_select),
 	  .write = write_evtsel },
 	{ VPMU_AMD_MSR_K7_PERFCTR0, 4, .count = VPMU_ROW_GENERAL, .level = LEVEL_K7,
@@ -290,7 +284,6 @@ const struct vpmu_vendor vpmu_amd = {
 	.enabled = enabled,
 	.event = event,
 	.status_bits = status_bits,
-	.interrupts = interrupts,
 	.overflow = overflow,
 	.deliver = deliver,
 };

@@ -53,7 +53,12 @@ static inline void vpmu_select(struct vpmu *pmu, unsigned int counter, uint64_t 
 	if (changed & VPMU_EVTSEL_INT)
 		vpmu_settle(pmu, vpmu_bit(counter));
 	pmu->event_select[counter] = evtsel;
-	vpmu_touch(pmu, vpmu_bit(counter));
+	pmu->interrupting &= ~vpmu_bit(counter);
+	pmu->interrupting |= evtsel & VPMU_EVTSEL_INT ? vpmu_bit(counter) : 0;
+	if (changed & ~(VPMU_EVTSEL_INT | VPMU_EVTSEL_EN))
+		vpmu_reprogram(pmu, vpmu_bit(counter));
+	else
+		vpmu_touch(pmu, vpmu_bit(counter));
 }
 
 static inline void vpmu_set_global_ctrl(struct vpmu *pmu, uint64_t value)

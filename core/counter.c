@@ -32,6 +32,11 @@ static bool is_counting(const struct vpmu *pmu, unsigned int counter)
 	return pmu->counting & vpmu_bit(counter);
 }
 
+static bool interrupts(const struct vpmu *pmu, unsigned int counter)
+{
+	return pmu->interrupting & vpmu_bit(counter);
+}
+
 /* Events until the counter overflows, as it is stored. */
 static uint64_t left_of(const struct vpmu *pmu, unsigned int counter, const struct vpmu_counter *c)
 {
@@ -42,6 +47,7 @@ static uint64_t left_of(const struct vpmu *pmu, unsigned int counter, const stru
 static void overflow(struct vpmu *pmu, unsigned int counter)
 {
 	pmu->vendor->overflow(pmu, counter);
+	pmu->pmi |= interrupts(pmu, counter);
 	vpmu_touch(pmu, vpmu_bit(counter));
 }
 
@@ -51,7 +57,7 @@ static uint64_t wanted_alarm(const struct vpmu *pmu, unsigned int counter,
 {
 	uint64_t left = left_of(pmu, counter, c);
 
-	if (!pmu->vendor->interrupts(pmu, counter))
+	if (!interrupts(pmu, counter))
 		return VPMU_NO_ALARM;
 	/* A total that does not fit cannot be reached. */
 	return left > VPMU_NO_ALARM - c->since ? VPMU_NO_ALARM : c->since + left;
@@ -83,7 +89,7 @@ static void mind_alarm(struct vpmu *pmu, unsigned int counter)
 	uint64_t late = c->alarm > wanted ? c->alarm - wanted : 0;
 	uint64_t left = left_of(pmu, counter, c);
 
-	if (!pmu->vendor->interrupts(pmu, counter))
+	if (!interrupts(pmu, counter))
 		c->slow_path_at = vpmu_counter_mask(pmu, counter);
 	else if (c->alarm != VPMU_NO_ALARM && late <= left / BEARABLE_PART)
 		c->slow_path_at = c->value + bearable_steps(left - late * BEARABLE_PART);
@@ -180,33 +186,6 @@ static bool is_offered(const struct vpmu *pmu, const struct vpmu_event *event)
 	return event->id == VPMU_EVENT_RAW || (pmu->config.events & (1u << event->id));
 }
 
-/*
- * Make the source keep a total for the event, if it does not yet. A refusal is
- * remembered, so that an event is asked for once.
- */
-static void bind(struct vpmu *pmu, unsigned int counter, const struct vpmu_event *event)
-{
-	struct vpmu_counter *c = counter_at(pmu, counter);
-	bool counts;
-
-	if (c->binding != VPMU_UNBOUND && same_event(&c->event, event))
-		return;
-	if (c->binding == VPMU_BOUND)
-		unbind(pmu, counter);
-	c->event = *event;
-	if (!vpmu_is_let(pmu, counter, event)) {
-		c->binding = VPMU_FILTERED;
-		return;
-	}
-	counts = pmu->ops->bind(pmu->source, counter, event);
-	/* The source was asked all the same: it is what reports uncounted events. */
-	if (counts && !is_offered(pmu, event)) {
-		unbind(pmu, counter);
-		counts = false;
-	}
-	c->binding = counts ? VPMU_BOUND : VPMU_REFUSED;
-}
-
 /* Does an emulated instruction of this kind count as the event? */
 static bool counts_retired(const struct vpmu_event *event, unsigned int kind)
 {
@@ -220,19 +199,61 @@ static bool counts_retired(const struct vpmu_event *event, unsigned int kind)
 	       (event->id == VPMU_EVENT_BRANCHES && (kind & VPMU_RETIRED_BRANCH));
 }
 
-static void start(struct vpmu *pmu, unsigned int counter, const struct vpmu_event *event)
+/* The kinds that do, as bits. */
+static uint8_t retired_kinds(const struct vpmu_event *event)
+{
+	unsigned int kinds = 0;
+
+	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
+		kinds |= (unsigned int)counts_retired(event, kind) << kind;
+	return (uint8_t)kinds;
+}
+
+/*
+ * Make the source keep a total for the event. A refusal is remembered, so that an
+ * event is asked for once.
+ */
+static void bind(struct vpmu *pmu, unsigned int counter, const struct vpmu_event *event)
 {
 	struct vpmu_counter *c = counter_at(pmu, counter);
+	bool counts;
 
-	bind(pmu, counter, event);
-	if (c->binding != VPMU_BOUND)
+	if (c->binding == VPMU_BOUND)
+		unbind(pmu, counter);
+	c->event = *event;
+	c->retired_kinds = retired_kinds(event);
+	if (!vpmu_is_let(pmu, counter, event)) {
+		c->binding = VPMU_FILTERED;
 		return;
+	}
+	counts = pmu->ops->bind(pmu->source, counter, event);
+	/* The source was asked all the same: it is what reports uncounted events. */
+	if (counts && !is_offered(pmu, event)) {
+		unbind(pmu, counter);
+		counts = false;
+	}
+	c->binding = counts ? VPMU_BOUND : VPMU_REFUSED;
+}
+
+/* Emulated instructions count for the counter as long as it counts. */
+static void set_retired(struct vpmu *pmu, unsigned int counter, bool counting)
+{
+	uint64_t kinds = counter_at(pmu, counter)->retired_kinds;
+
+	while (kinds) {
+		unsigned int kind = vpmu_take(&kinds);
+
+		pmu->retired[kind] &= ~vpmu_bit(counter);
+		pmu->retired[kind] |= counting ? vpmu_bit(counter) : 0;
+	}
+}
+
+static void start(struct vpmu *pmu, unsigned int counter)
+{
 	hold_at(pmu, counter, source_total(pmu, counter));
 	pmu->counting |= vpmu_bit(counter);
 	pmu->fresh |= vpmu_bit(counter);
-	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
-		if (counts_retired(event, kind))
-			pmu->retired[kind] |= vpmu_bit(counter);
+	set_retired(pmu, counter, true);
 }
 
 /* Its alarm stays: it is likely to start again. */
@@ -240,8 +261,7 @@ static void stop(struct vpmu *pmu, unsigned int counter)
 {
 	settle(pmu, counter);
 	pmu->counting &= ~vpmu_bit(counter);
-	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
-		pmu->retired[kind] &= ~vpmu_bit(counter);
+	set_retired(pmu, counter, false);
 }
 
 /* An alarm that comes too early is one needless hint; only one that would be late is moved. */
@@ -262,22 +282,36 @@ static void arm(struct vpmu *pmu, unsigned int counter)
 	pmu->ops->alarm(pmu->source, counter, alarm);
 }
 
+/* What the registers say may be another event than the counter is bound for. */
+static void follow_event(struct vpmu *pmu, unsigned int counter)
+{
+	const struct vpmu_counter *c = counter_at(pmu, counter);
+	struct vpmu_event event = pmu->vendor->event(pmu, counter);
+
+	pmu->reprogrammed &= ~vpmu_bit(counter);
+	if (c->binding != VPMU_UNBOUND && same_event(&c->event, &event))
+		return;
+	if (is_counting(pmu, counter))
+		stop(pmu, counter);
+	bind(pmu, counter, &event);
+}
+
 /* From what the counter does to what the guest wants of it. */
 static void bring_into_line(struct vpmu *pmu, unsigned int counter, bool enabled)
 {
-	struct vpmu_event event;
+	const struct vpmu_counter *c = counter_at(pmu, counter);
 
 	if (!enabled) {
 		stop(pmu, counter);
 		return;
 	}
-	event = pmu->vendor->event(pmu, counter);
-	if (is_counting(pmu, counter) && !same_event(&counter_at(pmu, counter)->event, &event))
-		stop(pmu, counter);
+	if (c->binding == VPMU_UNBOUND || (pmu->reprogrammed & vpmu_bit(counter)))
+		follow_event(pmu, counter);
+	if (c->binding != VPMU_BOUND)
+		return;
 	if (!is_counting(pmu, counter))
-		start(pmu, counter, &event);
-	if (is_counting(pmu, counter))
-		arm(pmu, counter);
+		start(pmu, counter);
+	arm(pmu, counter);
 }
 
 static void bring_all_into_line(struct vpmu *pmu)
@@ -462,5 +496,6 @@ void vpmu_reset_counters(struct vpmu *pmu)
 	pmu->counting = 0;
 	pmu->fresh = 0;
 	pmu->dirty = 0;
+	pmu->reprogrammed = 0;
 	pmu->pmi = false;
 }

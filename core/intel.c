@@ -214,18 +214,10 @@ static struct vpmu_event event(const struct vpmu *pmu, unsigned int counter)
 	};
 }
 
-static bool interrupts(const struct vpmu *pmu, unsigned int counter)
-{
-	if (counter < VPMU_FIXED)
-		return pmu->event_select[counter] & VPMU_EVTSEL_INT;
-	return fixed_field(pmu, counter) & FIXED_PMI;
-}
-
 static void overflow(struct vpmu *pmu, unsigned int counter)
 {
 	if (has_global(pmu))
 		pmu->global_status |= vpmu_bit(counter);
-	pmu->pmi |= interrupts(pmu, counter);
 }
 
 /*
@@ -283,7 +275,7 @@ static enum vpmu_answer write_event_register(struct vpmu *pmu, unsigned int i, u
 	if (value == pmu->event_registers[i])
 		return VPMU_DONE;
 	pmu->event_registers[i] = value;
-	vpmu_touch(pmu, BIT(pmu->config.general) - 1);
+	vpmu_reprogram(pmu, BIT(pmu->config.general) - 1);
 	return VPMU_DONE;
 }
 
@@ -296,10 +288,15 @@ static enum vpmu_answer write_fixed_ctrl(struct vpmu *pmu, unsigned int i, uint6
 		allowed |= (FIXED_EN | FIXED_PMI) << (FIXED_BITS * i);
 	if (has_others(value, allowed))
 		return VPMU_FAULT;
+	if (!changed)
+		return VPMU_DONE;
 	/* As with the event select's INT. */
 	vpmu_settle(pmu, fixed_with(pmu, changed, FIXED_PMI));
 	pmu->fixed_ctrl = value;
-	vpmu_touch(pmu, fixed_with(pmu, changed, FIXED_EN | FIXED_PMI));
+	pmu->interrupting &= ~(VPMU_ALL_BITS << VPMU_FIXED);
+	pmu->interrupting |= fixed_with(pmu, value, FIXED_PMI);
+	vpmu_touch(pmu, fixed_with(pmu, changed, FIXED_PMI));
+	vpmu_reprogram(pmu, fixed_with(pmu, changed, FIXED_EN));
 	return VPMU_DONE;
 }
 
@@ -393,16 +390,16 @@ static const struct vpmu_msr_row rows[] = {
 	  .read = vpmu_row_read_status, .host_write = vpmu_row_host_write_status },
 	{ VPMU_MSR_PERF_GLOBAL_STATUS_RESET, 1, .level = 2, .bits = ALL, .read = vpmu_row_read_zero,
 	  .write = write_status_reset, .host_write = vpmu_row_host_write_status_change },
+	{ VPMU_MSR_FIXED_CTR0, 4, .base = VPMU_FIXED, .count = VPMU_ROW_FIXED, .level = 2,
+	  .state = VPMU_STATE, .bits = ALL, .read = vpmu_row_read_counter, .write = write_wide },
+	{ VPMU_MSR_FIXED_CTR_CTRL, 1, .level = 2, .state = VPMU_STATE, .bits = ALL,
+	  .field = offsetof(struct vpmu, fixed_ctrl), .write = write_fixed_ctrl },
 	{ VPMU_MSR_PMC0, 8, .count = VPMU_ROW_GENERAL, .level = 1, .state = VPMU_STATE, .bits = ALL,
 	  .read = vpmu_row_read_counter, .write = write_pmc, .host_write = vpmu_row_write_counter },
 	{ VPMU_MSR_A_PMC0, 8, .count = VPMU_ROW_GENERAL_WIDE, .level = 1, .bits = ALL,
 	  .read = vpmu_row_read_counter, .write = write_wide },
 	{ VPMU_MSR_PERFEVTSEL0, 8, .count = VPMU_ROW_GENERAL, .level = 1, .state = VPMU_STATE,
 	  .bits = ALL, .field = offsetof(struct vpmu, event_select), .write = write_evtsel },
-	{ VPMU_MSR_FIXED_CTR0, 4, .base = VPMU_FIXED, .count = VPMU_ROW_FIXED, .level = 2,
-	  .state = VPMU_STATE, .bits = ALL, .read = vpmu_row_read_counter, .write = write_wide },
-	{ VPMU_MSR_FIXED_CTR_CTRL, 1, .level = 2, .state = VPMU_STATE, .bits = ALL,
-	  .field = offsetof(struct vpmu, fixed_ctrl), .write = write_fixed_ctrl },
 	{ VPMU_MSR_DEBUGCTL, 1, .level = 2, .hosts = true, .state = VPMU_STATE,
 	  .bits = VPMU_DEBUG_PMU, .read = vpmu_row_read_debug_control,
 	  .write = vpmu_row_write_debug_control },
@@ -489,7 +486,6 @@ const struct vpmu_vendor vpmu_intel = {
 	.enabled = enabled,
 	.event = event,
 	.status_bits = status_bits,
-	.interrupts = interrupts,
 	.overflow = overflow,
 	.deliver = deliver,
 };

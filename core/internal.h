@@ -26,13 +26,13 @@ enum vpmu_row_count {
 };
 
 /*
- * Registers of one kind: number first + (n << shift) for n below size. The functions
- * get i = base + n, are only called where the PMU has the register, and change nothing
+ * Registers of one kind: each (1 << shift)th of the span's numbers. The functions of the
+ * nth get i = base + n, are only called where the PMU has the register, and change nothing
  * if they do not answer VPMU_DONE. An access without a function faults.
  */
 struct vpmu_msr_row {
 	uint32_t first;
-	uint8_t size;
+	uint8_t span;
 	uint8_t shift;
 	uint8_t base;
 	uint8_t level; /* the vendor's level of PMU that it came with */
@@ -78,9 +78,7 @@ struct vpmu_vendor {
 	struct vpmu_event (*event)(const struct vpmu *pmu, unsigned int counter);
 	/* The bits that the status register has. */
 	uint64_t (*status_bits)(const struct vpmu *pmu);
-	/* Does this counter's overflow ask for a PMI? */
-	bool (*interrupts)(const struct vpmu *pmu, unsigned int counter);
-	/* A counter has overflowed: show it to the guest, and ask for a PMI if it is to. */
+	/* A counter has overflowed: show it to the guest. */
 	void (*overflow)(struct vpmu *pmu, unsigned int counter);
 	/* A PMI is being handed out: freeze what is to freeze, and say what the host does. */
 	unsigned int (*deliver)(struct vpmu *pmu);
@@ -177,6 +175,13 @@ void vpmu_write_counter(struct vpmu *pmu, unsigned int counter, uint64_t value);
 static inline void vpmu_touch(struct vpmu *pmu, uint64_t counters)
 {
 	pmu->dirty |= counters;
+}
+
+/* The registers that say what these counters count have changed. */
+static inline void vpmu_reprogram(struct vpmu *pmu, uint64_t counters)
+{
+	pmu->reprogrammed |= counters;
+	vpmu_touch(pmu, counters);
 }
 
 #endif

@@ -6,28 +6,31 @@
 #include "internal.h"
 #include <vpmu/state.h>
 
-/* Does the row hold the register? If so, which one of the row's it is. */
-static bool holds(const struct vpmu_msr_row *row, uint32_t msr, unsigned int *n)
+static unsigned int row_size(const struct vpmu_msr_row *row)
 {
-	uint32_t distance = msr - row->first;
-
-	*n = distance >> row->shift;
-	return *n < row->size && *n << row->shift == distance;
+	return (unsigned int)row->span >> row->shift;
 }
 
 static const struct vpmu_msr_row *find_row(const struct vpmu *pmu, uint32_t msr, unsigned int *n)
 {
-	const struct vpmu_vendor *vendor = pmu->vendor;
+	const struct vpmu_msr_row *row = pmu->vendor->rows;
+	const struct vpmu_msr_row *end = row + pmu->vendor->row_count;
 
-	for (unsigned int i = 0; i < vendor->row_count; i++)
-		if (holds(&vendor->rows[i], msr, n))
-			return &vendor->rows[i];
+	for (; row < end; row++) {
+		uint32_t distance = msr - row->first;
+
+		if (distance >= row->span || (distance & ((1u << row->shift) - 1)))
+			continue;
+		*n = distance >> row->shift;
+		return row;
+	}
 	return NULL;
 }
 
-unsigned int vpmu_row_registers(const struct vpmu *pmu, const struct vpmu_msr_row *row)
+/* How many of the row's registers the PMU has. */
+static inline unsigned int row_registers(const struct vpmu *pmu, const struct vpmu_msr_row *row)
 {
-	unsigned int there = row->size;
+	unsigned int there = row_size(row);
 
 	if (pmu->level < row->level)
 		return 0;
@@ -44,7 +47,12 @@ unsigned int vpmu_row_registers(const struct vpmu *pmu, const struct vpmu_msr_ro
 		there = pmu->config.fixed;
 		break;
 	}
-	return there < row->size ? there : row->size;
+	return there < row_size(row) ? there : row_size(row);
+}
+
+unsigned int vpmu_row_registers(const struct vpmu *pmu, const struct vpmu_msr_row *row)
+{
+	return row_registers(pmu, row);
 }
 
 /* Is the register none of the PMU's, so that the host answers as without the library? */
@@ -52,7 +60,7 @@ static bool is_hosts(const struct vpmu *pmu, const struct vpmu_msr_row *row)
 {
 	if (row->registers && !(pmu->config.event_registers & row->registers))
 		return true;
-	return row->hosts && vpmu_row_registers(pmu, row) == 0;
+	return row->hosts && row_registers(pmu, row) == 0;
 }
 
 /* The register's row if the register is the PMU's, whether this PMU has it or not; and its n. */
@@ -88,7 +96,7 @@ enum vpmu_answer vpmu_rdmsr(struct vpmu *pmu, uint32_t msr, uint64_t *value)
 
 	if (!row)
 		return VPMU_NOT_MINE;
-	if (n < vpmu_row_registers(pmu, row))
+	if (n < row_registers(pmu, row))
 		return read_row(pmu, row, n, value);
 	if (!pmu->vendor->ignores(pmu, msr))
 		return VPMU_FAULT;
@@ -104,7 +112,7 @@ static enum vpmu_answer write_msr(struct vpmu *pmu, uint32_t msr, uint64_t value
 
 	if (!row)
 		return VPMU_NOT_MINE;
-	if (n >= vpmu_row_registers(pmu, row))
+	if (n >= row_registers(pmu, row))
 		return pmu->vendor->ignores(pmu, msr) ? VPMU_DONE : VPMU_FAULT;
 	write = by_host && row->host_write ? row->host_write : row->write;
 	return write ? write(pmu, row->base + n, value) : VPMU_FAULT;
@@ -146,7 +154,7 @@ unsigned int vpmu_msr_ranges(const struct vpmu *pmu, struct vpmu_msr_range *rang
 		if (count < room)
 			ranges[count] = (struct vpmu_msr_range){
 				.first = row->first,
-				.count = row->size,
+				.count = (uint16_t)row_size(row),
 				.stride = (uint16_t)(1u << row->shift),
 			};
 		count++;

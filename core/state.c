@@ -19,7 +19,7 @@ enum {
 	AT_CONFIG = 24, /* CONFIG_SIZE */
 	AT_MSRS = 56,   /* MSR_SIZE each */
 	CONFIG_SIZE = 32,
-	MSR_SIZE = 16, /* the number in 8, the value in 8 */
+	MSR_SIZE = 16, /* the number in 8, the value in 8; ascending */
 };
 
 #define FLAG_PMI  BIT(0) /* a PMI is pending */
@@ -90,12 +90,21 @@ unsigned int vpmu_state_msrs(const struct vpmu *pmu, uint32_t *msrs, unsigned in
 /* More than any PMU has: each counter has a value and a select, and there are a few others. */
 #define MSRS_MAX (2 * VPMU_SLOTS + VPMU_EVENT_REGISTER_COUNT + 8)
 
-/* The MSRs of an image, in its order. */
+/* The MSRs of an image, by their numbers: a vendor's rows may come in any order. */
 static unsigned int list_msrs(const struct vpmu *pmu, uint32_t msrs[MSRS_MAX])
 {
 	unsigned int count = vpmu_state_msrs(pmu, msrs, MSRS_MAX);
 
-	return count < MSRS_MAX ? count : MSRS_MAX;
+	count = count < MSRS_MAX ? count : MSRS_MAX;
+	for (unsigned int i = 1; i < count; i++) {
+		uint32_t msr = msrs[i];
+		unsigned int at = i;
+
+		for (; at && msrs[at - 1] > msr; at--)
+			msrs[at] = msrs[at - 1];
+		msrs[at] = msr;
+	}
+	return count;
 }
 
 size_t vpmu_state_size(const struct vpmu *pmu)

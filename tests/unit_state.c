@@ -96,22 +96,27 @@ static void registers_come_along(void **state)
 static void image_is_the_same_everywhere(void **state)
 {
 	/* Intel's version 2, a counter of 48 bits; 1234H; branches at level 3, enabled, INT. */
-	static const uint8_t expected[] = {
-		'v',  'p', 'm',  'u',  's',  't', 'a',  't', 1,    0, 0,    0,    152,  0,
-		0,    0,                                   /* version, size */
-		0,    0,   0,    0,    0,    0,   0,    0, /* flags */
-		0,    2,   1,    48,   0,    0,   1,    0,   0x7f, 0, 0,    0,    0,    0,
-		0,    0, /* configuration */
-		3,    0,   0,    0,    0,    0,   0,    0,   0,    0, 0,    0,    0,    0,
-		0,    0,   0x8f, 3,    0,    0,   0,    0,   0,    0, 1,    0,    0,    0,
-		0,    0,   0,    0, /* IA32_PERF_GLOBAL_CTRL */
-		0x8e, 3,   0,    0,    0,    0,   0,    0,   0,    0, 0,    0,    0,    0,
-		0,    0,   0xc1, 0,    0,    0,   0,    0,   0,    0, 0x34, 0x12, 0,    0,
-		0,    0,   0,    0,    0x86, 1,   0,    0,   0,    0, 0,    0,    0xc4, 0,
-		0x51, 0,   0,    0,    0,    0,   0x8d, 3,   0,    0, 0,    0,    0,    0,
-		0,    0,   0,    0,    0,    0,   0,    0,   0xd9, 1, 0,    0,    0,    0,
-		0,    0,   1,    0x10, 0,    0,   0,    0,   0,    0, /* IA32_DEBUGCTL */
-	};
+	static const uint8_t
+		expected[] = {
+			'v',  'p', 'm', 'u', 's', 't', 'a', 't', 1,    0,    0,
+			0,    152, 0,   0,   0,                /* version, size */
+			0,    0,   0,   0,   0,   0,   0,   0, /* flags */
+			0,    2,   1,   48,  0,   0,   1,   0,   0x7f, 0,    0,
+			0,    0,   0,   0,   0,   3,   0,   0,   0,    0,    0,
+			0,    0,   0,   0,   0,   0,   0,   0,   0,    0, /* configuration */
+			0xc1, 0,   0,   0,   0,   0,   0,   0,   0x34, 0x12, 0,
+			0,    0,   0,   0,   0, /* IA32_PMC0 */
+			0x86, 1,   0,   0,   0,   0,   0,   0,   0xc4, 0,    0x51,
+			0,    0,   0,   0,   0, /* IA32_PERFEVTSEL0 */
+			0xd9, 1,   0,   0,   0,   0,   0,   0,   1,    0x10, 0,
+			0,    0,   0,   0,   0, /* IA32_DEBUGCTL */
+			0x8d, 3,   0,   0,   0,   0,   0,   0,   0,    0,    0,
+			0,    0,   0,   0,   0, /* IA32_FIXED_CTR_CTRL */
+			0x8e, 3,   0,   0,   0,   0,   0,   0,   0,    0,    0,
+			0,    0,   0,   0,   0, /* IA32_PERF_GLOBAL_STATUS */
+			0x8f, 3,   0,   0,   0,   0,   0,   0,   1,    0,    0,
+			0,    0,   0,   0,   0, /* IA32_PERF_GLOBAL_CTRL */
+		};
 	struct vpmu_config config = vpmu_config_intel(2, 0x7f);
 	struct machine m;
 	struct image image;

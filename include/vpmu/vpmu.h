@@ -117,6 +117,7 @@ struct vpmu_counter {
 				    addition; 0: always */
 	struct vpmu_event event; /* what binding is about; unless VPMU_UNBOUND */
 	enum vpmu_binding binding;
+	uint8_t retired_kinds; /* a bit for each kind of emulated instruction that is the event */
 };
 
 /* Kinds of emulated instructions, see vpmu_retired(); they are ORed. */
@@ -151,7 +152,10 @@ struct vpmu {
 	/* Counters that count an instruction of this kind, as vpmu_service() last left them. */
 	uint64_t retired[VPMU_RETIRED_KINDS];
 	uint64_t counting; /* counters whose value moves with their total */
-	uint64_t fresh;    /* counters whose total has been asked for since the guest ran */
+	/* Counters whose registers may say another event than they are bound for. */
+	uint64_t reprogrammed;
+	uint64_t interrupting; /* counters whose overflow asks for a PMI */
+	uint64_t fresh;        /* counters whose total has been asked for since the guest ran */
 	bool pmi; /* an overflow has asked for a PMI; some counter is dirty as long as it is set */
 	bool svme;
 	uint8_t level; /* how much of the vendor's PMU it is */
@@ -168,7 +172,7 @@ struct vpmu {
 	uint64_t event_select[VPMU_MAX_GENERAL];
 	struct vpmu_counter general[VPMU_MAX_GENERAL];
 	struct vpmu_counter fixed[VPMU_MAX_FIXED];
-	uint64_t spare[99]; /* room for what later versions add */
+	uint64_t spare[97]; /* room for what later versions add */
 };
 
 /*
