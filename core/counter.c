@@ -9,19 +9,6 @@
 _Static_assert(__atomic_always_lock_free(sizeof(uint64_t), 0),
 	       "vpmu_look() is for signal handlers");
 
-static struct vpmu_counter *counter_at(struct vpmu *pmu, unsigned int counter)
-{
-	return counter < VPMU_FIXED ? &pmu->general[counter] : &pmu->fixed[counter - VPMU_FIXED];
-}
-
-static bool same_event(const struct vpmu_event *a, const struct vpmu_event *b)
-{
-	return a->id == b->id && a->select == b->select && a->umask == b->umask &&
-	       a->cmask == b->cmask && a->invert == b->invert && a->edge == b->edge &&
-	       a->user == b->user && a->kernel == b->kernel && a->host_mode == b->host_mode &&
-	       a->guest_mode == b->guest_mode && a->extra == b->extra;
-}
-
 static uint64_t source_total(struct vpmu *pmu, unsigned int counter)
 {
 	return pmu->ops->total(pmu->source, counter);
@@ -84,7 +71,7 @@ static uint64_t bearable_steps(uint64_t x)
  */
 static void mind_alarm(struct vpmu *pmu, unsigned int counter)
 {
-	struct vpmu_counter *c = counter_at(pmu, counter);
+	struct vpmu_counter *c = vpmu_counter_at(pmu, counter);
 	uint64_t wanted = wanted_alarm(pmu, counter, c);
 	uint64_t late = c->alarm > wanted ? c->alarm - wanted : 0;
 	uint64_t left = left_of(pmu, counter, c);
@@ -103,7 +90,7 @@ static void mind_alarm(struct vpmu *pmu, unsigned int counter)
  */
 static void hold_at(struct vpmu *pmu, unsigned int counter, uint64_t total)
 {
-	struct vpmu_counter *c = counter_at(pmu, counter);
+	struct vpmu_counter *c = vpmu_counter_at(pmu, counter);
 
 	c->since = total;
 	if (total < c->alarm)
@@ -118,7 +105,7 @@ static void hold_at(struct vpmu *pmu, unsigned int counter, uint64_t total)
  */
 static void settle_at(struct vpmu *pmu, unsigned int counter, uint64_t total)
 {
-	struct vpmu_counter *c = counter_at(pmu, counter);
+	struct vpmu_counter *c = vpmu_counter_at(pmu, counter);
 	uint64_t counted = total - c->since;
 	bool wraps = counted >= left_of(pmu, counter, c);
 
@@ -139,7 +126,7 @@ static void settle(struct vpmu *pmu, unsigned int counter)
 /* The same after a hint. A total that is known is enough if it shows an overflow. */
 static void settle_hinted(struct vpmu *pmu, unsigned int counter)
 {
-	const struct vpmu_counter *c = counter_at(pmu, counter);
+	const struct vpmu_counter *c = vpmu_counter_at(pmu, counter);
 	uint64_t known = pmu->ops->known ? pmu->ops->known(pmu->source, counter) : 0;
 
 	if (known > c->since && known - c->since >= left_of(pmu, counter, c))
@@ -158,7 +145,7 @@ void vpmu_settle(struct vpmu *pmu, uint64_t counters)
 uint64_t vpmu_read_counter(struct vpmu *pmu, unsigned int counter)
 {
 	vpmu_settle(pmu, vpmu_bit(counter));
-	return counter_at(pmu, counter)->value;
+	return vpmu_counter_at(pmu, counter)->value;
 }
 
 void vpmu_write_counter(struct vpmu *pmu, unsigned int counter, uint64_t value)
@@ -166,79 +153,15 @@ void vpmu_write_counter(struct vpmu *pmu, unsigned int counter, uint64_t value)
 	uint64_t counting = vpmu_bit(counter) & pmu->counting;
 
 	vpmu_settle(pmu, counting);
-	counter_at(pmu, counter)->value = value;
+	vpmu_counter_at(pmu, counter)->value = value;
 	vpmu_touch(pmu, counting);
 	pmu->fresh |= counting;
-}
-
-static void unbind(struct vpmu *pmu, unsigned int counter)
-{
-	struct vpmu_counter *c = counter_at(pmu, counter);
-
-	pmu->ops->unbind(pmu->source, counter);
-	c->binding = VPMU_UNBOUND;
-	c->alarm = VPMU_NO_ALARM;
-}
-
-/* Is it one that CPUID says is counted, or not architectural at all? */
-static bool is_offered(const struct vpmu *pmu, const struct vpmu_event *event)
-{
-	return event->id == VPMU_EVENT_RAW || (pmu->config.events & (1u << event->id));
-}
-
-/* Does an emulated instruction of this kind count as the event? */
-static bool counts_retired(const struct vpmu_event *event, unsigned int kind)
-{
-	if (event->cmask || event->edge || event->invert)
-		return false;
-	if (!(kind & VPMU_RETIRED_KERNEL ? event->kernel : event->user))
-		return false;
-	if (!(kind & VPMU_RETIRED_GUEST_MODE ? event->guest_mode : event->host_mode))
-		return false;
-	return event->id == VPMU_EVENT_INSTRUCTIONS ||
-	       (event->id == VPMU_EVENT_BRANCHES && (kind & VPMU_RETIRED_BRANCH));
-}
-
-/* The kinds that do, as bits. */
-static uint8_t retired_kinds(const struct vpmu_event *event)
-{
-	unsigned int kinds = 0;
-
-	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
-		kinds |= (unsigned int)counts_retired(event, kind) << kind;
-	return (uint8_t)kinds;
-}
-
-/*
- * Make the source keep a total for the event. A refusal is remembered, so that an
- * event is asked for once.
- */
-static void bind(struct vpmu *pmu, unsigned int counter, const struct vpmu_event *event)
-{
-	struct vpmu_counter *c = counter_at(pmu, counter);
-	bool counts;
-
-	if (c->binding == VPMU_BOUND)
-		unbind(pmu, counter);
-	c->event = *event;
-	c->retired_kinds = retired_kinds(event);
-	if (!vpmu_is_let(pmu, counter, event)) {
-		c->binding = VPMU_FILTERED;
-		return;
-	}
-	counts = pmu->ops->bind(pmu->source, counter, event);
-	/* The source was asked all the same: it is what reports uncounted events. */
-	if (counts && !is_offered(pmu, event)) {
-		unbind(pmu, counter);
-		counts = false;
-	}
-	c->binding = counts ? VPMU_BOUND : VPMU_REFUSED;
 }
 
 /* Emulated instructions count for the counter as long as it counts. */
 static void set_retired(struct vpmu *pmu, unsigned int counter, bool counting)
 {
-	uint64_t kinds = counter_at(pmu, counter)->retired_kinds;
+	uint64_t kinds = vpmu_counter_at(pmu, counter)->retired_kinds;
 
 	while (kinds) {
 		unsigned int kind = vpmu_take(&kinds);
@@ -267,7 +190,7 @@ static void stop(struct vpmu *pmu, unsigned int counter)
 /* An alarm that comes too early is one needless hint; only one that would be late is moved. */
 static void arm(struct vpmu *pmu, unsigned int counter)
 {
-	struct vpmu_counter *c = counter_at(pmu, counter);
+	struct vpmu_counter *c = vpmu_counter_at(pmu, counter);
 	uint64_t alarm = wanted_alarm(pmu, counter, c);
 
 	c->slow_path_at = 0;
@@ -285,21 +208,21 @@ static void arm(struct vpmu *pmu, unsigned int counter)
 /* What the registers say may be another event than the counter is bound for. */
 static void follow_event(struct vpmu *pmu, unsigned int counter)
 {
-	const struct vpmu_counter *c = counter_at(pmu, counter);
+	const struct vpmu_counter *c = vpmu_counter_at(pmu, counter);
 	struct vpmu_event event = pmu->vendor->event(pmu, counter);
 
 	pmu->reprogrammed &= ~vpmu_bit(counter);
-	if (c->binding != VPMU_UNBOUND && same_event(&c->event, &event))
+	if (vpmu_is_bound_for(c, &event))
 		return;
 	if (is_counting(pmu, counter))
 		stop(pmu, counter);
-	bind(pmu, counter, &event);
+	vpmu_bind(pmu, counter, &event);
 }
 
 /* From what the counter does to what the guest wants of it. */
 static void bring_into_line(struct vpmu *pmu, unsigned int counter, bool enabled)
 {
-	const struct vpmu_counter *c = counter_at(pmu, counter);
+	const struct vpmu_counter *c = vpmu_counter_at(pmu, counter);
 
 	if (!enabled) {
 		stop(pmu, counter);
@@ -338,12 +261,12 @@ static bool is_filtered_anew(const struct vpmu *pmu, unsigned int counter,
 /* The counter keeps its value, and is bound again if it is to count. */
 static void forget_binding(struct vpmu *pmu, unsigned int counter)
 {
-	struct vpmu_counter *c = counter_at(pmu, counter);
+	struct vpmu_counter *c = vpmu_counter_at(pmu, counter);
 
 	if (is_counting(pmu, counter))
 		stop(pmu, counter);
 	if (c->binding == VPMU_BOUND)
-		unbind(pmu, counter);
+		vpmu_unbind(pmu, counter);
 	c->binding = VPMU_UNBOUND;
 	vpmu_touch(pmu, vpmu_bit(counter));
 }
@@ -355,7 +278,7 @@ static void look_at_bindings(struct vpmu *pmu, uint64_t what)
 
 	while (counters) {
 		unsigned int counter = vpmu_take(&counters);
-		const struct vpmu_counter *c = counter_at(pmu, counter);
+		const struct vpmu_counter *c = vpmu_counter_at(pmu, counter);
 
 		if (c->binding == VPMU_UNBOUND)
 			continue;
@@ -385,7 +308,7 @@ static void heed_hints(struct vpmu *pmu)
 	while (hinted) {
 		unsigned int counter = vpmu_take(&hinted);
 
-		counter_at(pmu, counter)->alarm = VPMU_NO_ALARM;
+		vpmu_counter_at(pmu, counter)->alarm = VPMU_NO_ALARM;
 		if (is_counting(pmu, counter))
 			settle_hinted(pmu, counter);
 	}
@@ -423,7 +346,7 @@ unsigned int vpmu_service_due(struct vpmu *pmu)
 /* Emulated instructions have brought the counter to a value that is not a quiet one. */
 static void mind_retired(struct vpmu *pmu, unsigned int counter)
 {
-	struct vpmu_counter *c = counter_at(pmu, counter);
+	struct vpmu_counter *c = vpmu_counter_at(pmu, counter);
 
 	if (c->value > vpmu_counter_mask(pmu, counter)) {
 		c->value = 0;
@@ -439,7 +362,7 @@ void vpmu_count_retired(struct vpmu *pmu, unsigned int kind)
 
 	while (counters) {
 		unsigned int counter = vpmu_take(&counters);
-		struct vpmu_counter *c = counter_at(pmu, counter);
+		struct vpmu_counter *c = vpmu_counter_at(pmu, counter);
 
 		if (__builtin_expect(c->value++ >= c->slow_path_at, 0))
 			mind_retired(pmu, counter);
@@ -463,30 +386,9 @@ uint64_t vpmu_active(const struct vpmu *pmu)
 	return pmu->counting | (pmu->dirty & pmu->vendor->enabled(pmu));
 }
 
-/* Returns how many bindings have ended. */
-static unsigned int unbind_all(struct vpmu *pmu, uint64_t counters)
-{
-	unsigned int ended = 0;
-
-	while (counters) {
-		unsigned int counter = vpmu_take(&counters);
-
-		if (counter_at(pmu, counter)->binding != VPMU_BOUND)
-			continue;
-		unbind(pmu, counter);
-		ended++;
-	}
-	return ended;
-}
-
-unsigned int vpmu_release_idle(struct vpmu *pmu)
-{
-	return unbind_all(pmu, vpmu_counters(pmu) & ~vpmu_active(pmu));
-}
-
 void vpmu_reset_counters(struct vpmu *pmu)
 {
-	unbind_all(pmu, vpmu_counters(pmu));
+	vpmu_unbind_all(pmu, vpmu_counters(pmu));
 	for (unsigned int i = 0; i < VPMU_MAX_GENERAL; i++)
 		pmu->general[i] = (struct vpmu_counter){ .alarm = VPMU_NO_ALARM };
 	for (unsigned int i = 0; i < VPMU_MAX_FIXED; i++)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * What the library's files say to each other: counter.c owns the life of a counter,
- * msr.c the tables of registers, a vendor's file its registers and what they mean.
- * Not for hosts or sources.
+ * binding.c what it holds of its source, msr.c the tables of registers, a vendor's file
+ * its registers and what they mean. Not for hosts or sources.
  */
 #ifndef VPMU_INTERNAL_H
 #define VPMU_INTERNAL_H
@@ -130,6 +130,12 @@ static inline unsigned int vpmu_take(uint64_t *counters)
 	return counter;
 }
 
+/* A counter's own. */
+static inline struct vpmu_counter *vpmu_counter_at(struct vpmu *pmu, unsigned int counter)
+{
+	return counter < VPMU_FIXED ? &pmu->general[counter] : &pmu->fixed[counter - VPMU_FIXED];
+}
+
 /* events.c */
 
 /* What the encoding stands for, of the first so many ids; VPMU_EVENT_RAW if none of them. */
@@ -146,6 +152,20 @@ bool vpmu_is_let(const struct vpmu *pmu, unsigned int counter, const struct vpmu
 
 /* How many of the row's registers the PMU has. */
 unsigned int vpmu_row_registers(const struct vpmu *pmu, const struct vpmu_msr_row *row);
+
+/* binding.c */
+
+/* Has the source been asked for a total of this event, whatever it said? */
+bool vpmu_is_bound_for(const struct vpmu_counter *c, const struct vpmu_event *event);
+
+/*
+ * Make the source keep a total for the event of a counter that does not count. A refusal is
+ * remembered, so that an event is asked for once.
+ */
+void vpmu_bind(struct vpmu *pmu, unsigned int counter, const struct vpmu_event *event);
+void vpmu_unbind(struct vpmu *pmu, unsigned int counter);
+/* Returns how many bindings have ended. */
+unsigned int vpmu_unbind_all(struct vpmu *pmu, uint64_t counters);
 
 /* counter.c */
 
