@@ -15,7 +15,7 @@
 #define PAGES 16384
 
 /* Of a loop of two instructions. */
-#define ROUNDS 125
+#define ROUNDS 500
 
 const struct work_kind work_kinds[EVENTS_KINDS] = {
 	[EVENTS_MEMORY] = { .name = "additions in memory", .weight = 1, .units = 4, .exact = true },
@@ -32,8 +32,8 @@ const struct work_kind work_kinds[EVENTS_KINDS] = {
 	 */
 	[EVENTS_HARDWARE] = { .name = "user instructions",
 			      .weight = 2 * ROUNDS,
-			      .units = 1600,
-			      .slack = 1600,
+			      .units = 400,
+			      .slack = 400,
 			      .attr = { .type = PERF_TYPE_HARDWARE,
 					.config = PERF_COUNT_HW_INSTRUCTIONS } },
 };
