@@ -70,7 +70,7 @@ def place(name, sources):
 
 def origins(output):
     """URI, suites and the rest of each stanza."""
-    return [re.fullmatch(r"Types: deb\nURIs: (\S+)\nSuites: ([a-z ]+)\nComponents: main\n"
+    return [re.fullmatch(r"Types: deb\nURIs: (\S+)\nSuites: ([a-z -]+)\nComponents: main\n"
                          r"Architectures: [a-z0-9 ]+\n?(.*)", stanza.strip("\n"), re.S).groups()
             for stanza in output.strip("\n").split("\n\n") if stanza.strip()]
 
@@ -80,7 +80,7 @@ def check_sources():
         done = place(name, sources).setup("sources")
         check(f"of {what} the mirror and its keys are taken",
               not done.stderr and origins(done.stdout)
-              == [(uri, "forky trixie", trust), (uri, "bookworm", trust)], done)
+              == [(uri, "forky trixie trixie-backports", trust), (uri, "bookworm", trust)], done)
     done = place("a.list", SOURCES[0][2]).setup("sources",
                                                VPMU_DEBIAN_MIRROR="http://mine.invalid/debian")
     check("VPMU_DEBIAN_MIRROR comes before them, checked by Debian's keys",
@@ -107,7 +107,7 @@ def check_refusals():
         os.makedirs(there.folder + "/mirror/dists")
         done = there.setup("kernels")
         check(f"{what} without the suites is told in one line", one_line(
-            done, f"file:{there.folder}/mirror/", "bookworm forky trixie", "VPMU_DEBIAN_MIRROR"),
+            done, f"file:{there.folder}/mirror/", "bookworm forky trixie trixie-backports", "VPMU_DEBIAN_MIRROR"),
             done)
 
 

@@ -34,12 +34,6 @@ def check_refusal(sentence, done, *said):
           f"exit status {done.returncode}", done.stdout + done.stderr)
 
 
-def skip(sentence, reason):
-    global number
-    number += 1
-    print(f"ok {number} - {sentence} # SKIP {reason}", flush=True)
-
-
 def finish():
     """Print the plan; the script's exit status."""
     print(f"1..{number}")

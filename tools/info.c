@@ -134,9 +134,20 @@ static void print_machine(struct sheet *sheet)
 	row(sheet, "kvm", "KVM", kvm(), "");
 }
 
+static void print_kernels(struct sheet *sheet)
+{
+	struct args versions = kernel_versions();
+
+	begin(sheet, "kernels", "\nGuest kernels of vpmu perf");
+	for (size_t i = 0; i < versions.count; i++)
+		row(sheet, versions.v[i], versions.v[i], kernel_release(versions.v[i]), "");
+	if (!versions.count && !sheet->json)
+		printf("  none (`make setup' unpacks them)\n");
+	args_free(&versions);
+}
+
 static void print_qemu(struct sheet *sheet, const char *named)
 {
-	static const char missing[] = "missing (`make setup' unpacks it)";
 	const char *plugin = paths_get()->plugin;
 	struct qemu qemu;
 	const char *error = qemu_find(named, &qemu);
@@ -153,9 +164,7 @@ static void print_qemu(struct sheet *sheet, const char *named)
 		    "");
 	}
 	row(sheet, "plugin", "plugin", file_exists(plugin) ? plugin : NULL, "not built");
-	begin(sheet, "kernels", "\nGuest kernels of vpmu perf");
-	row(sheet, "6.1", "6.1", kernel_release("6.1"), missing);
-	row(sheet, "6.12", "6.12", kernel_release("6.12"), missing);
+	print_kernels(sheet);
 }
 
 static bool is_advertised(const struct vpmu_config *config, enum vpmu_event_id id)

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <glib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,7 @@ const char perf_usage[] =
 	"  --memory SIZE      as QEMU's -m (default 2G)\n"
 	"  --deterministic    the same command counts the same: fixed addresses, entropy, clock,\n"
 	"                     environment, and one CPU\n"
-	"  --kernel VERSION   6.1 or 6.12 (default 6.1)\n"
+	"  --kernel VERSION   6.1, 6.12 or 7.3 (default 6.1)\n"
 	"  --bring-out FILE   bring FILE, which may be a folder, out of the guest; repeatable\n"
 	"  --bring-out-all    bring all new or changed files of the working directory out\n"
 	"  --qemu PATH        the QEMU to use\n"
@@ -138,9 +139,21 @@ static bool memory_is_good(const char *memory)
 	       (!memory[digits] || (strchr("MGmg", memory[digits]) && !memory[digits + 1]));
 }
 
+static void check_kernel(const char *version)
+{
+	struct args versions = kernel_versions();
+
+	if (!versions.count)
+		fail("there is no guest kernel below %s: `make setup' brings them",
+		     paths_get()->kernel);
+	if (!g_strv_contains((const char *const *)versions.v, version))
+		fail("there is no guest kernel `%s' for --kernel, but %s", version,
+		     g_strjoinv(", ", versions.v));
+	args_free(&versions);
+}
+
 static void check_options(const struct perf_options *options)
 {
-	const char *kernel = text("%s/%s/vmlinux", paths_get()->kernel, options->kernel);
 	unsigned long cpus;
 
 	if (!parse_number(options->cpus, CPUS_MAX, &cpus) || !cpus)
@@ -149,10 +162,7 @@ static void check_options(const struct perf_options *options)
 		fail("--deterministic needs --cpus 1: what CPUs do at the same time is chance");
 	if (!memory_is_good(options->memory))
 		fail("--memory is a size such as 512M or 2G, not `%s'", options->memory);
-	if (strcmp(options->kernel, "6.1") && strcmp(options->kernel, "6.12"))
-		fail("--kernel is 6.1 or 6.12, not `%s'", options->kernel);
-	if (!file_exists(kernel))
-		fail("%s is missing: `make setup' brings it", kernel);
+	check_kernel(options->kernel);
 }
 
 /* Returns the index of perf's own first word, or 0 if there is nothing more to do. */

@@ -39,9 +39,9 @@ const struct paths *paths_get(void)
 	return &paths;
 }
 
-char *kernel_release(const char *series)
+char *kernel_release(const char *version)
 {
-	FILE *file = fopen(text("%s/%s/release", paths_get()->kernel, series), "re");
+	FILE *file = fopen(text("%s/%s/release", paths_get()->kernel, version), "re");
 	char release[128] = "";
 	bool read = file && fgets(release, sizeof(release), file);
 
@@ -49,6 +49,27 @@ char *kernel_release(const char *series)
 		fclose(file);
 	release[strcspn(release, "\n")] = '\0';
 	return read ? text("%s", release) : NULL;
+}
+
+static int compare_versions(const void *a, const void *b)
+{
+	return strverscmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+struct args kernel_versions(void)
+{
+	GDir *folder = g_dir_open(paths_get()->kernel, 0, NULL);
+	struct args versions = { 0 };
+	const char *name;
+
+	while (folder && (name = g_dir_read_name(folder)))
+		if (kernel_release(name))
+			args_add(&versions, name);
+	if (folder)
+		g_dir_close(folder);
+	if (versions.count)
+		qsort(versions.v, versions.count, sizeof(*versions.v), compare_versions);
+	return versions;
 }
 
 static char *unpacked(const char *name)

@@ -15,14 +15,17 @@ struct paths {
 	char *build;  /* absolute */
 	char *plugin; /* hosts/qemu/libvpmu-qemu.so */
 	char *qemu;   /* qemu: the root of the unpacked QEMU */
-	char *kernel; /* kernel: 6.1, 6.12 below it, each with vmlinux, modules, release */
+	char *kernel; /* kernel: a folder a version below it, with vmlinux, modules, release */
 };
 
 /* The command's own paths; the same at every call. Nothing needs to exist there. */
 const struct paths *paths_get(void);
 
-/* The release of an unpacked kernel ("6.1" or "6.12"), or NULL if it is missing. */
-char *kernel_release(const char *series);
+/* The versions of the unpacked kernels, such as "6.12", oldest first. */
+struct args kernel_versions(void);
+
+/* The release of one of them, or NULL if it is missing. */
+char *kernel_release(const char *version);
 
 struct qemu {
 	struct args argv; /* how it is started: its loader if it needs one, itself, -L ... */
