@@ -12,20 +12,21 @@
 struct vcpu;
 
 struct rerun {
-	/* Copies of those that score.block and score.lone_block have, where their memory is gone. */
+	/* When translations go, their blocks' memory goes: score.block points to a copy then. */
 	struct block *kept_block, *kept_lone_block;
 };
 
-/* Callbacks: after each access of a lone instruction, ... */
+/* QEMU's callback after each memory access of a block of one instruction. */
 void rerun_accessed(unsigned int vcpu_index, uint32_t info, uint64_t vaddr, void *block);
-/* ... as one starts and the one before it has made no access, ... */
+/* QEMU's callback when such a block starts and the one before it has made no access. */
 void rerun_lone_started(unsigned int vcpu_index, void *block);
-/* ... as a REP starts that the block before it was not. */
+/* QEMU's callback when a REP starts, unless the block before it was the same. */
 void rerun_rep_started(unsigned int vcpu_index, void *block);
 
 /*
- * A block starts that has not been counted, or not yet: make the totals what has retired.
- * What came before it is not corrected any more. NULL: a block that is not counted.
+ * Make the totals what has retired before this block, which is starting and whose own
+ * instructions are not in the totals now. Blocks before it are not corrected later. NULL:
+ * the block that starts is one that is not counted.
  */
 void rerun_settle(struct vcpu *vcpu, const struct block *next);
 
@@ -36,7 +37,10 @@ void rerun_faulted(struct vcpu *vcpu, const struct block *before, const struct b
 void rerun_interrupted(struct vcpu *vcpu, const struct block *block, enum level level,
 		       uint64_t from);
 
-/* The translations go, and the blocks with them; what comes next may be about the last ones. */
+/*
+ * The translations are about to go, and their blocks with them. The next callback may still
+ * correct the last blocks that ran: keep copies of them.
+ */
 void rerun_keep(struct vcpu *vcpu);
 
 #endif
