@@ -6,6 +6,7 @@
 #include "guest/registers.h"
 #include "models/models.h"
 #include "record.h"
+#include "selftest.h"
 #include "serve/serve.h"
 #include <stdatomic.h>
 #include <stdio.h>
@@ -88,6 +89,7 @@ void vcpu_started(unsigned int index, void *unused)
 		return;
 	need_own_thread(index);
 	registers_init();
+	selftest_registers();
 	vcpu = g_new0(struct vcpu, 1);
 	vcpu->index = index;
 	lapic_reset(vcpu);

@@ -67,6 +67,19 @@ void registers_init(void)
 	g_once_init_leave(&done, 1);
 }
 
+const char *registers_missing(void)
+{
+	/* These are 64-bit guests'. */
+	static const bool may_be_missing[GUEST_COUNT] = {
+		[GUEST_EFER] = true, [GUEST_KGSBASE] = true
+	};
+
+	for (unsigned int reg = 0; reg < GUEST_COUNT; reg++)
+		if (!registers[reg].exists && !may_be_missing[reg])
+			return names[reg][0];
+	return NULL;
+}
+
 uint64_t reg_read(enum reg reg)
 {
 	GByteArray *bytes = scratch();

@@ -31,6 +31,9 @@ enum reg {
 /* By each vCPU as it starts. */
 void registers_init(void);
 
+/* The name of one that this QEMU does not show and that each of its guests has; or NULL. */
+const char *registers_missing(void);
+
 /* 0 of a register that this QEMU does not have. */
 uint64_t reg_read(enum reg reg);
 void reg_write(enum reg reg, uint64_t value);

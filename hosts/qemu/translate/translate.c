@@ -9,6 +9,7 @@
 #include "guest/reset.h"
 #include "models/models.h"
 #include "report.h"
+#include "selftest.h"
 #include "serve/serve.h"
 #include "translation.h"
 #include "vcpu.h"
@@ -82,6 +83,8 @@ void translate(struct qemu_plugin_tb *tb, void *unused)
 	bool touched = add_hooks(&t);
 
 	(void)unused;
+	if (!entries)
+		selftest_translate(tb);
 	if (counting_needs_facts(entries) || models_run())
 		translation_decode(&t);
 	if (models_run()) {
