@@ -31,6 +31,7 @@ LATE_PLUGIN = os.path.join(BUILD, "hosts/qemu/libvpmu-qemu-late.so")  # tests/la
 STORM_SECONDS = int(os.environ.get("VPMU_STORM_SECONDS", "5"))
 SEED = os.environ.get("VPMU_SEED")
 MODELS = ["intel-v2", "intel-v3", "intel-v4", "intel-v5"]
+AMD_MODELS = ["amd-core", "amd-v2"]
 TIMEOUT = 300  # only what hangs takes longer, however busy the machine is
 
 # How much a QEMU may grow between the second and the last quarter of a storm.
@@ -53,6 +54,7 @@ GUESTS = [
     ("cuts", ["intel-v2", "intel-v4"], 1, []),
     ("cuts", ["intel-v4"], 2, []),
     ("far", ["intel-v4"], 1, []),
+    ("svm", AMD_MODELS, 1, []),
     ("smp", ["intel-v2", "intel-v5"], 2, []),
     ("smp", MODELS, 4, []),
     ("smp", ["intel-v4"], 4, ["late"]),
@@ -81,7 +83,7 @@ def qemu_command(guest, model, processors, options):
         os.path.join(ROOT, "usr/bin/qemu-system-x86_64"),
         "-L", os.path.join(share, "qemu"), "-L", os.path.join(share, "seabios"),
         "-kernel", os.path.join(BUILD, "guest", guest + ".elf"),
-        "-cpu", "Skylake-Server", "-smp", str(processors), "-m", "64",
+        "-cpu", "EPYC-v1,+svm" if model in AMD_MODELS else "Skylake-Server", "-smp", str(processors), "-m", "64",
         "-display", "none", "-nodefaults", "-no-user-config", "-serial", "stdio",
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-append", append,
     ]
@@ -233,11 +235,11 @@ def main():
     if SEED == "random":
         SEED = random.getrandbits(32)
     chosen = set(sys.argv[1:])
-    known = {guest for guest, *_ in GUESTS} | set(MODELS) | {"off", "none"}
+    known = {guest for guest, *_ in GUESTS} | {*MODELS, *AMD_MODELS} | {"off", "none"}
     if chosen - known:
         print(f"guest.py: unknown: {' '.join(sorted(chosen - known))}", file=sys.stderr)
         return 2
-    models = chosen & {*MODELS, "none"}
+    models = chosen & {*MODELS, *AMD_MODELS, "none"}
     guests = chosen - models
     tap = Tap()
     for guest, its_models, processors, options in GUESTS:

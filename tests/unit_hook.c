@@ -181,6 +181,20 @@ static void a_handler_with_an_rdpmc_pending_keeps_it_in_the_frame(void **unused)
 	assert_int_equal(flag(), FLAGS_RF);
 }
 
+/* A #VMEXIT has saved the flags. A handler of an RDPMC's #UD is gone on with by the next VMRUN. */
+static void a_vmexit_instead_takes_it_from_the_saved_flags(void **unused)
+{
+	(void)unused;
+	assert_int_equal(hook_left(&vcpu, FLAGS_RF | FLAGS_ONE), FLAGS_RF | FLAGS_ONE);
+	hook_behind(&vcpu, &site);
+	assert_int_equal(hook_left(&vcpu, FLAGS_RF | FLAGS_ONE), FLAGS_ONE);
+	assert_false(score.hook_pending);
+	vcpu.rdpmc.pending_count = 1;
+	hook_handler(&vcpu, HOOK_RDPMC);
+	assert_int_equal(hook_left(&vcpu, FLAGS_RF | FLAGS_ONE), FLAGS_RF | FLAGS_ONE);
+	assert_true(score.hook_pending);
+}
+
 static void flags_that_tcg_has_elsewhere_are_not_written(void **unused)
 {
 	(void)unused;
@@ -203,6 +217,7 @@ int main(void)
 		cmocka_unit_test_setup(an_interrupt_instead_does_not_show_tf_either, set_up),
 		cmocka_unit_test_setup(a_handler_with_an_rdpmc_pending_keeps_it_in_the_frame,
 				       set_up),
+		cmocka_unit_test_setup(a_vmexit_instead_takes_it_from_the_saved_flags, set_up),
 		cmocka_unit_test_setup(flags_that_tcg_has_elsewhere_are_not_written, set_up),
 	};
 

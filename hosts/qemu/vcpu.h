@@ -15,6 +15,7 @@
 #include "serve/fixup.h"
 #include "serve/hook.h"
 #include "serve/rdpmc.h"
+#include "serve/svm.h"
 #include "translate/stale.h"
 #include <vpmu/vpmu.h>
 
@@ -32,6 +33,7 @@ struct vcpu {
 	struct fixup fixup;
 	struct rdpmc rdpmc;
 	struct exceptions exceptions;
+	struct svm svm;
 	enum stale stale;
 	struct lapic lapic;
 	struct models *models; /* NULL: off */

@@ -15,9 +15,17 @@ static struct slot *slot_at(struct vcpu *vcpu, unsigned int counter)
 	return &vcpu->source.slots[vpmu_slot(counter)];
 }
 
+static bool counts_in(const struct slot *slot, bool guest_mode)
+{
+	return guest_mode ? slot->guest_mode : slot->host_mode;
+}
+
 static uint64_t slot_total(const struct vcpu *vcpu, struct slot *slot)
 {
-	uint64_t total = formula_total(vcpu, &slot->formula);
+	bool counts = counts_in(slot, vcpu->source.guest_mode);
+	uint64_t total = counts ? formula_total(vcpu, &slot->formula) : slot->stopped_at;
+
+	total -= slot->excluded;
 
 	/* Whatever a correction takes off, the library's totals do not go backwards. */
 	if ((int64_t)(total - slot->last_total) > 0)
@@ -26,9 +34,10 @@ static uint64_t slot_total(const struct vcpu *vcpu, struct slot *slot)
 }
 
 /* Does this slot have an alarm that the entry's threshold stands for? */
-static bool waits_for(const struct slot *slot, unsigned int entry)
+static bool waits_for(const struct vcpu *vcpu, const struct slot *slot, unsigned int entry)
 {
 	return slot->used && slot->alarm != VPMU_NO_ALARM && slot->formula.class != CLASS_NONE &&
+	       counts_in(slot, vcpu->source.guest_mode) &&
 	       formula_leading_entry(&slot->formula) == entry;
 }
 
@@ -42,7 +51,7 @@ static void set_threshold(struct vcpu *vcpu, unsigned int entry)
 		struct slot *slot = &vcpu->source.slots[i];
 		uint64_t now, left;
 
-		if (!waits_for(slot, entry))
+		if (!waits_for(vcpu, slot, entry))
 			continue;
 		now = slot_total(vcpu, slot);
 		left = slot->alarm > now ? slot->alarm - now : 0;
@@ -74,8 +83,12 @@ static bool source_bind(void *source, unsigned int counter, const struct vpmu_ev
 		report_uncounted(event);
 		return false;
 	}
-	*slot = (struct slot){ .used = true, .formula = formula, .alarm = VPMU_NO_ALARM };
-	slot->last_total = formula_total(vcpu, &formula);
+	*slot = (struct slot){ .used = true,
+			       .formula = formula,
+			       .host_mode = event->host_mode,
+			       .guest_mode = event->guest_mode,
+			       .alarm = VPMU_NO_ALARM };
+	slot->last_total = slot->stopped_at = formula_total(vcpu, &formula);
 	entries = formula_entries(&formula);
 	installed_use(entries);
 	if (entries & ~installed_entries())
@@ -115,6 +128,36 @@ const struct vpmu_source_ops source_ops = {
 	.alarm = source_alarm,
 };
 
+static void change_mode_of(const struct vcpu *vcpu, struct slot *slot)
+{
+	uint64_t total = formula_total(vcpu, &slot->formula);
+
+	if (counts_in(slot, vcpu->source.guest_mode))
+		slot->excluded += total - slot->stopped_at;
+	else
+		slot->stopped_at = total;
+}
+
+static bool has_one_mode(const struct slot *slot)
+{
+	return slot->used && slot->host_mode != slot->guest_mode;
+}
+
+/* A threshold is that of several slots: all of their totals have to be right by then. */
+void source_change_mode(struct vcpu *vcpu, bool guest_mode)
+{
+	struct slot *slots = vcpu->source.slots;
+
+	vcpu->source.guest_mode = guest_mode;
+	for (unsigned int i = 0; i < VPMU_SLOTS; i++)
+		if (has_one_mode(&slots[i]))
+			change_mode_of(vcpu, &slots[i]);
+	for (unsigned int i = 0; i < VPMU_SLOTS; i++)
+		if (has_one_mode(&slots[i]) && slots[i].alarm != VPMU_NO_ALARM &&
+		    slots[i].formula.class != CLASS_NONE)
+			set_threshold(vcpu, formula_leading_entry(&slots[i].formula));
+}
+
 /* An entry has reached its threshold, and so an alarm of it or nearly so. */
 static bool check_alarms_of(struct vcpu *vcpu, unsigned int entry)
 {
@@ -123,7 +166,7 @@ static bool check_alarms_of(struct vcpu *vcpu, unsigned int entry)
 	for (unsigned int i = 0; i < VPMU_SLOTS; i++) {
 		struct slot *slot = &vcpu->source.slots[i];
 
-		if (!waits_for(slot, entry) || slot_total(vcpu, slot) < slot->alarm)
+		if (!waits_for(vcpu, slot, entry) || slot_total(vcpu, slot) < slot->alarm)
 			continue;
 		slot->alarm = VPMU_NO_ALARM;
 		vpmu_look(&vcpu->pmu, vpmu_slot_counter(i));

@@ -14,12 +14,16 @@ struct vcpu;
 struct slot {
 	bool used;
 	struct formula formula;
-	uint64_t last_total; /* what was reported last: a total never goes backwards */
+	bool host_mode, guest_mode; /* the modes in which it counts */
+	uint64_t excluded;          /* what the formula has counted in the other mode ... */
+	uint64_t stopped_at;        /* ... or its count when that has begun */
+	uint64_t last_total;        /* what was reported last: a total never goes backwards */
 	uint64_t alarm;
 };
 
 struct source {
 	struct slot slots[VPMU_SLOTS];
+	bool guest_mode;
 };
 
 /* A source is a struct vcpu. */
@@ -30,6 +34,9 @@ extern const struct vpmu_source_ops source_ops;
  * there was one, and service() is due.
  */
 bool source_check_alarms(struct vcpu *vcpu);
+
+/* A guest of the guest begins to run, or ends. The totals have to be what has retired. */
+void source_change_mode(struct vcpu *vcpu, bool guest_mode);
 
 /* One of a class that no block adds up: it happens now, for code of this level. */
 void source_count(struct vcpu *vcpu, enum event_class class, enum level level);

@@ -10,13 +10,14 @@
 
 #define PAGE UINT64_C(4096)
 
-#define CR0_PE   (UINT64_C(1) << 0)
-#define CR0_ET   (UINT64_C(1) << 4)
-#define CR0_NW   (UINT64_C(1) << 29)
-#define CR0_CD   (UINT64_C(1) << 30)
-#define CR4_PCE  (UINT64_C(1) << 8)
-#define EFER_SCE (UINT64_C(1) << 0)
-#define EFER_LMA (UINT64_C(1) << 10)
+#define CR0_PE    (UINT64_C(1) << 0)
+#define CR0_ET    (UINT64_C(1) << 4)
+#define CR0_NW    (UINT64_C(1) << 29)
+#define CR0_CD    (UINT64_C(1) << 30)
+#define CR4_PCE   (UINT64_C(1) << 8)
+#define EFER_SCE  (UINT64_C(1) << 0)
+#define EFER_LMA  (UINT64_C(1) << 10)
+#define EFER_SVME (UINT64_C(1) << 12)
 
 #define FLAGS_TF    (UINT64_C(1) << 8)
 #define FLAGS_DF    (UINT64_C(1) << 10)

@@ -20,6 +20,7 @@ void exceptions_raised(struct vcpu *vcpu)
 {
 	const struct score *score = vcpu_score(vcpu);
 
+	svm_look(vcpu);
 	vcpu->exceptions.pending = true;
 	if (score->block || score->lone_block)
 		vcpu->exceptions.pending_level = level_now();
@@ -44,12 +45,19 @@ static bool is_trap(uint64_t from, unsigned int length)
 	       (base <= UINT32_MAX && base % 16 == 0 && (frame.flags & FLAGS_FIXED) == FLAGS_ONE);
 }
 
-/* What the block has counted of an instruction at which an exception has been delivered. */
+/* Where code has been left that did not run to its block's end. */
+struct cut {
+	uint64_t from;
+	enum level level;
+	bool delivered; /* by an exception: there is a frame on the stack */
+};
+
+/* What the block has counted from an instruction on at which it has been left. */
 static void uncount_from_index(struct vcpu *vcpu, const struct block *block, unsigned int index,
-			       uint64_t from)
+			       const struct cut *cut)
 {
 	const struct block_insn *insn = &block->insn[index];
-	bool trapped = is_trap(from, insn->length);
+	bool trapped = cut->delivered && is_trap(cut->from, insn->length);
 
 	totals_correct(vcpu, block, index + trapped);
 	if (!trapped || !insn->is_into)
@@ -64,50 +72,75 @@ static void uncount_from_index(struct vcpu *vcpu, const struct block *block, uns
  * may be of another level than the code that raised the exception: a level that no
  * counter counts has no counted blocks.
  */
-static bool uncount_from(struct vcpu *vcpu, const struct block *block, uint64_t from)
+static bool uncount_from(struct vcpu *vcpu, const struct block *block, const struct cut *cut)
 {
-	if (!block || block->level != vcpu->exceptions.pending_level)
+	if (!block || block->level != cut->level)
 		return false;
 	for (unsigned int i = 0; i < block->count; i++)
-		if ((block->vaddr + block->insn[i].offset) % PAGE == from % PAGE) {
-			uncount_from_index(vcpu, block, i, from);
+		if ((block->vaddr + block->insn[i].offset) % PAGE == cut->from % PAGE) {
+			uncount_from_index(vcpu, block, i, cut);
 			return true;
 		}
 	return false;
 }
 
 /* A block of a lone instruction comes first: the block before it may have the instruction, too. */
-static void correct_cut_block(struct vcpu *vcpu, uint64_t from)
+static void correct_cut_block(struct vcpu *vcpu, const struct cut *cut)
 {
 	const struct score *score = vcpu_score(vcpu);
 	const struct block *block = as_block(score->block);
 	const struct block *lone_block = as_block(score->lone_block);
 
 	vcpu_leave_block(vcpu);
-	if ((!block && !lone_block) || frame_is_fetch_fault(from))
+	if ((!block && !lone_block) || (cut->delivered && frame_is_fetch_fault(cut->from)))
 		return;
-	if (uncount_from(vcpu, lone_block, from))
+	if (uncount_from(vcpu, lone_block, cut))
 		rerun_faulted(vcpu, block, lone_block);
 	else
-		uncount_from(vcpu, block, from);
+		uncount_from(vcpu, block, cut);
+}
+
+/* The last block has run to its end. */
+static void leave_whole_block(struct vcpu *vcpu, enum level level, uint64_t from)
+{
+	const struct block *block = as_block(vcpu_score(vcpu)->block);
+
+	if (block && block->ends_with_rep)
+		rerun_interrupted(vcpu, block, level, from);
+	vcpu_leave_block(vcpu);
 }
 
 static void interrupted(struct vcpu *vcpu, uint64_t from)
 {
-	const struct block *block = as_block(vcpu_score(vcpu)->block);
 	struct frame frame;
 
-	if (block && block->ends_with_rep)
-		rerun_interrupted(vcpu, block,
-				  frame_read(&frame) ? frame_level(&frame) : LEVEL_KERNEL, from);
-	vcpu_leave_block(vcpu);
+	leave_whole_block(vcpu, frame_read(&frame) ? frame_level(&frame) : LEVEL_KERNEL, from);
 	source_count(vcpu, CLASS_INTERRUPT, LEVEL_KERNEL); /* received where its handler begins */
+}
+
+/* An exception that was being delivered has been given up. */
+void exceptions_left(struct vcpu *vcpu, bool between, enum level level, uint64_t from)
+{
+	struct cut cut = { .from = from, .level = level };
+
+	if (vcpu->exceptions.pending)
+		cut.level = vcpu->exceptions.pending_level;
+	vcpu->exceptions.pending = false;
+	if (between)
+		leave_whole_block(vcpu, level, from);
+	else
+		correct_cut_block(vcpu, &cut);
 }
 
 void exceptions_delivered(struct vcpu *vcpu, uint64_t from)
 {
-	bool exception = vcpu->exceptions.pending;
+	bool exception;
+	struct cut cut = { .from = from,
+			   .level = vcpu->exceptions.pending_level,
+			   .delivered = true };
 
+	svm_look(vcpu);
+	exception = vcpu->exceptions.pending;
 	vcpu->exceptions.pending = false;
 	if (!exception)
 		hook_interrupted(vcpu);
@@ -119,7 +152,7 @@ void exceptions_delivered(struct vcpu *vcpu, uint64_t from)
 		return;
 	fixup_apply(vcpu);
 	if (exception) {
-		correct_cut_block(vcpu, from);
+		correct_cut_block(vcpu, &cut);
 	} else {
 		rdpmc_interrupted(vcpu, from);
 		interrupted(vcpu, from);

@@ -21,6 +21,11 @@ void exceptions_reset(struct vcpu *vcpu);
 
 /* An exception has been raised and will be delivered. May not return. */
 void exceptions_raised(struct vcpu *vcpu);
+/*
+ * A #VMEXIT has left the guest's code at this address, between two instructions or in the
+ * middle of the one there.
+ */
+void exceptions_left(struct vcpu *vcpu, bool between, enum level level, uint64_t from);
 /* The vCPU is at the start of the handler of an exception or interrupt. */
 void exceptions_delivered(struct vcpu *vcpu, uint64_t from);
 

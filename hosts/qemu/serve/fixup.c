@@ -56,6 +56,9 @@ void fixup_apply(struct vcpu *vcpu)
 	case FIXUP_CR4:
 		reg_write(GUEST_CR4, fixup->value);
 		break;
+	case FIXUP_EFER:
+		svm_follow_efer(vcpu);
+		break;
 	}
 	vcpu->fixup.kind = FIXUP_NONE;
 }

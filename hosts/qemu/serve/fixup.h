@@ -19,6 +19,7 @@ enum fixup_kind {
 	FIXUP_RESULT,  /* RDMSR returns value */
 	FIXUP_CX,      /* restore ECX, which was changed to make QEMU raise #GP */
 	FIXUP_CR4,     /* restore CR4, for the same reason */
+	FIXUP_EFER,    /* a WRMSR may have changed EFER */
 };
 
 struct fixup {

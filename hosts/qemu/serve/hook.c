@@ -93,3 +93,14 @@ void hook_interrupted(struct vcpu *vcpu)
 		frame_clear_step();
 	forget(vcpu);
 }
+
+/* The guest's handler of an RDPMC's #UD is gone on with, and has the flag then. */
+uint64_t hook_left(struct vcpu *vcpu, uint64_t flags)
+{
+	uint64_t flag = vcpu->hook.flag;
+
+	if (!flag)
+		return flags;
+	forget(vcpu);
+	return vcpu->hook.place == HOOK_RDPMC ? flags : flags & ~flag;
+}

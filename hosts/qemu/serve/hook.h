@@ -40,6 +40,9 @@ void hook_raised(struct vcpu *vcpu);
 /* An interrupt has come instead of the hook, and its handler is to begin. */
 void hook_interrupted(struct vcpu *vcpu);
 
+/* A #VMEXIT has come instead of the hook: put the flags right that it has saved. */
+uint64_t hook_left(struct vcpu *vcpu, uint64_t flags);
+
 /* Derive score.hook_pending. To be called when what waits for a hook changes. */
 void hook_update(struct vcpu *vcpu);
 

@@ -216,3 +216,27 @@ void rdpmc_interrupted(struct vcpu *vcpu, uint64_t from)
 		guest_write(reg_read(GUEST_SP), &ip, reg_read(GUEST_EFER) & EFER_LMA ? 8 : 4);
 	rdpmc_forget_substitute(vcpu);
 }
+
+uint64_t rdpmc_left(struct vcpu *vcpu, uint64_t ip)
+{
+	struct substitute substitute = vcpu->rdpmc.substitute;
+
+	rdpmc_forget_substitute(vcpu);
+	if (!substitute.next_ip)
+		return ip;
+	if (ip == substitute.ip)
+		return substitute.rdpmc_ip;
+	return ip == substitute.next_ip ? substitute.return_ip : ip;
+}
+
+bool rdpmc_intercepted(struct vcpu *vcpu, uint64_t ip, struct pending_rdpmc *pending)
+{
+	struct rdpmc *rdpmc = &vcpu->rdpmc;
+
+	if (!rdpmc->ud_raised || rdpmc->pending[rdpmc->pending_count - 1].ip != ip)
+		return false;
+	rdpmc->ud_raised = false;
+	*pending = rdpmc->pending[--rdpmc->pending_count];
+	hook_update(vcpu);
+	return true;
+}

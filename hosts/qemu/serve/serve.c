@@ -30,6 +30,7 @@
 void serve_reset(struct vcpu *vcpu)
 {
 	rdpmc_reset(vcpu);
+	svm_reset(vcpu);
 	exceptions_reset(vcpu);
 	lapic_accept_write(vcpu);
 	vcpu->stale = STALE_NONE;
@@ -106,6 +107,7 @@ static void serve_wrmsr(struct vcpu *vcpu, const struct site *site)
 	case VPMU_NOT_MINE:
 		lapic_wrmsr(vcpu, site, msr, value);
 		models_wrmsr(vcpu, msr, value);
+		svm_wrmsr(vcpu, site, msr, value);
 		break;
 	case VPMU_DONE:
 		service(vcpu);
@@ -177,6 +179,8 @@ void serve(unsigned int vcpu_index, void *userdata)
 	struct vcpu *vcpu = vcpu_get(vcpu_index);
 
 	fixup_apply(vcpu);
+	if (svm_intercepts(vcpu, site->kind))
+		return;
 	++*statistic_of(site->kind);
 	rdpmc_forget_substitute(vcpu);
 	lapic_accept_write(vcpu);
@@ -207,6 +211,7 @@ void serve(unsigned int vcpu_index, void *userdata)
 void serve_hook(unsigned int vcpu_index, void *unused)
 {
 	struct vcpu *vcpu = vcpu_get(vcpu_index);
+	bool enabled = vcpu->svm.enabled;
 	bool again;
 
 	(void)unused;
@@ -214,7 +219,7 @@ void serve_hook(unsigned int vcpu_index, void *unused)
 	again = hook_reached(vcpu);
 	rdpmc_complete_pending(vcpu);
 	fixup_apply(vcpu);
-	if (again)
+	if (again || vcpu->svm.enabled != enabled) /* counters that start want new translations */
 		qemu_plugin_set_pc(reg_read(GUEST_IP));
 }
 

@@ -76,6 +76,7 @@ static bool will_retire(enum insn_end kind)
 	case END_SYSCALL:
 		return reg_read(GUEST_EFER) & EFER_SCE;
 	case END_FAR:
+	case END_VMRUN:
 	case END_OTHER:
 		break;
 	}
@@ -118,6 +119,7 @@ static uint64_t entries_at_end(const struct translation *t, enum insn_end kind)
 	case END_SYSCALL:
 	case END_FAR:
 		return entries_at(t, t->level);
+	case END_VMRUN: /* svm.c looks */
 	case END_OTHER:
 		break;
 	}

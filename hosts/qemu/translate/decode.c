@@ -96,6 +96,8 @@ enum insn_end decode_end(const uint8_t *bytes, size_t length)
 		return end_of_0f(bytes[at + 1]);
 	if (length - at == 3 && !memcmp(bytes + at, "\x0f\x01\xc9", 3))
 		return END_MWAIT;
+	if (length - at == 3 && !memcmp(bytes + at, "\x0f\x01\xd8", 3))
+		return END_VMRUN;
 	if (bytes[at] == 0xff && at + 1 < length && (bytes[at + 1] >> 3 & 7) == 3)
 		return END_FAR; /* CALL to a far pointer in memory, perhaps through a gate */
 	return end_of(bytes[at]);

@@ -18,6 +18,7 @@ enum insn_end {
 	END_MWAIT,
 	END_SYSCALL,
 	END_FAR, /* another one that may change the level, and is no exception */
+	END_VMRUN,
 };
 
 enum code_size { CODE_16, CODE_32, CODE_64 };

@@ -11,6 +11,7 @@
 #include "report.h"
 #include "selftest.h"
 #include "serve/serve.h"
+#include "serve/svm.h"
 #include "translation.h"
 #include "vcpu.h"
 
@@ -80,11 +81,13 @@ void translate(struct qemu_plugin_tb *tb, void *unused)
 {
 	struct translation t = translation_begin(tb);
 	uint64_t entries = counting_entries(t.level);
-	bool touched = add_hooks(&t);
+	bool touched = svm_translate(&t);
 
 	(void)unused;
 	if (!entries)
 		selftest_translate(tb);
+	if (add_hooks(&t))
+		touched = true;
 	if (counting_needs_facts(entries) || models_run())
 		translation_decode(&t);
 	if (models_run()) {

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * PMIs and other interrupts while a guest of svm.c's hypervisor runs.
+ */
+#include "svm.h"
+
+#define VECTOR_PMI   0x40
+#define VECTOR_TIMER 0x42
+
+/* The guest counter overflows in the guest's loop. */
+static uint64_t run_to_overflow(uint64_t intercepts, uint64_t period)
+{
+	guest_new(program_loop, intercepts, 0);
+	vmcb_set(VMCB_RFLAGS, FLAG_ALWAYS | FLAG_IF);
+	run.rbx = 100000;
+	count_clear();
+	wrmsr(MSR_PERF_CTR0, -period & 0xffffffffffff);
+	return guest_run(COUNT | SEL_INT | SEL_GUEST_ONLY);
+}
+
+/* What the loop has run, by its registers. */
+static uint64_t loop_instructions(void)
+{
+	return 2 * (100000 - run.rbx) - (vmcb_get(VMCB_RIP) != (uintptr_t)program_loop);
+}
+
+static void test_nmi(void)
+{
+	uint64_t nmis = this_cpu()->traps[VECTOR_NMI], exit, ran;
+
+	apic_write(APIC_LVTPC, LVT_NMI);
+	exit = run_to_overflow(INTERCEPT(EXIT_NMI), 1000);
+	ran = loop_instructions();
+	ok(exit == EXIT_NMI && ran >= 1000 && ran < 1010 && count() == ran - 1000,
+	   "a PMI while the guest runs is a #VMEXIT of an NMI (exit %lx, %lu, %lu)", exit, ran,
+	   count());
+	is(this_cpu()->traps[VECTOR_NMI] - nmis, 1, "and then an NMI of the hypervisor's own");
+	/* The guest goes on. */
+	wrmsr(MSR_PERF_CTL0, 0);
+	exit = guest_run(COUNT | SEL_GUEST_ONLY);
+	ok(exit == EXIT_VMMCALL && count() == 200000 - 1000,
+	   "the guest's count goes on where it was (exit %lx, %lu)", exit, count());
+	exit = run_to_overflow(0, 1000);
+	is(this_cpu()->traps[VECTOR_NMI] - nmis, 2,
+	   "an NMI that is not intercepted is the guest's");
+	is(exit, EXIT_VMMCALL, "and the guest goes on");
+}
+
+static void test_vector(void)
+{
+	uint64_t pmis = this_cpu()->traps[VECTOR_PMI], exit, ran;
+
+	apic_write(APIC_LVTPC, VECTOR_PMI);
+	exit = run_to_overflow(INTERCEPT(EXIT_INTR), 5000);
+	ran = loop_instructions();
+	ok(exit == EXIT_INTR && ran >= 5000 && ran < 5010 && count() == ran - 5000,
+	   "a PMI of a vector is a #VMEXIT of an interrupt (exit %lx, %lu, %lu)", exit, ran,
+	   count());
+	is(this_cpu()->traps[VECTOR_PMI] - pmis, 0, "which the guest does not see");
+	interrupts_on();
+	cpu_relax();
+	interrupts_off();
+	is(this_cpu()->traps[VECTOR_PMI] - pmis, 1, "and the hypervisor takes when it lets it");
+	apic_write(APIC_LVTPC, LVT_MASKED);
+}
+
+/* The host's own counter does not overflow by what the guest does. */
+static void test_host_overflow(void)
+{
+	uint64_t nmis = this_cpu()->traps[VECTOR_NMI], exit;
+
+	apic_write(APIC_LVTPC, LVT_NMI);
+	guest_new(program_loop, INTERCEPT(EXIT_NMI), 0);
+	run.rbx = 50000;
+	count_clear();
+	wrmsr(MSR_PERF_CTR0, -(uint64_t)HOST_INSTRUCTIONS & 0xffffffffffff);
+	exit = guest_run(COUNT | SEL_INT | SEL_HOST_ONLY);
+	ok(exit == EXIT_VMMCALL && count() == 0,
+	   "a HostOnly counter stands still in the guest, however near its overflow");
+	is(this_cpu()->traps[VECTOR_NMI] - nmis, 1, "and its PMI comes in the host");
+	apic_write(APIC_LVTPC, LVT_MASKED);
+}
+
+#define TURNS 300000
+
+/* Interrupts leave a guest that runs CPUIDs, wherever they come. */
+static void test_storm(void)
+{
+	uint64_t exit, exits = 0;
+
+	guest_new(program_cpuids, INTERCEPT(EXIT_INTR), 0);
+	vmcb_set(VMCB_RFLAGS, FLAG_ALWAYS | FLAG_IF);
+	run.rsi = TURNS;
+	run.r9 = cpuid(0x80000001, 0).ecx;
+	apic_write(APIC_TIMER_DIVIDE, 0xb);
+	apic_write(APIC_LVT_TIMER, LVT_PERIODIC | VECTOR_TIMER);
+	apic_write(APIC_TIMER_COUNT, 300000);
+	count_clear();
+	for (;;) {
+		exit = guest_run(COUNT | SEL_GUEST_ONLY);
+		if (exit != EXIT_INTR)
+			break;
+		exits++;
+		interrupts_on();
+		cpu_relax();
+		interrupts_off();
+	}
+	apic_write(APIC_LVT_TIMER, LVT_MASKED);
+	ok(exit == EXIT_VMMCALL && run.rbp == 0,
+	   "whenever an interrupt leaves the guest, its CPUIDs show the same (%lu wrong)", run.rbp);
+	is(count(), 9ull * TURNS, "and its instructions are counted to the unit");
+	ok(exits > 5, "%lu interrupts have left it", exits);
+}
+
+void test_pmis(void)
+{
+	test_nmi();
+	test_vector();
+	test_host_overflow();
+	test_storm();
+}

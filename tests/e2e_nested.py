@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""A Debian guest that runs a guest of its own, by its own kvm_amd: the inner guest's counter
+counts by KVM's PMU, which counts by ours, and perf tells both guests apart. TAP on stdout.
+
+The inner guest's code is programs/nested.c's, which says how many instructions have retired
+in it. What KVM emulates for it (CPUID) retires in the host.
+"""
+import os
+import re
+import subprocess
+import sys
+
+from e2e_linux import BAD, PROGRAMS, ROOT, TIMEOUT, VPMU
+from tap import check, finish, skip
+
+# In the order of need.
+MODULES = ["virt/lib/irqbypass", "drivers/crypto/ccp/ccp", "arch/x86/kvm/kvm",
+           "arch/x86/kvm/kvm-amd"]
+RUNS = [("loop", 1000), ("loop", 200000), ("exits", 1000), ("exits", 50000)]
+PERIOD = 10000
+
+# There may be no insmod.
+LOAD = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+for path in sys.argv[1:]:
+    if libc.syscall(313, os.open(path, os.O_RDONLY), b'', 0):
+        print('not loaded:', path, os.strerror(ctypes.get_errno()))
+"""
+
+SCRIPT = """
+python3 -c "$LOAD" $MODULES
+echo vpmu $(cat /sys/module/kvm/parameters/enable_pmu)
+for run in $RUNS; do
+	set -- $(echo $run | tr : ' ')
+	perf stat -x, -o /tmp/counts -e '{instructions:GH,instructions:G,instructions:H}' \\
+		$NESTED $1 $2 >/tmp/out
+	echo run $run $(cat /tmp/out) $(sed -n 's/^\\([0-9]*\\),,\\([^,]*\\),.*/\\2=\\1/p' /tmp/counts)
+done
+perf record -q -e instructions:G -c $PERIOD -o /tmp/data -- $NESTED loop 200000 >/tmp/out
+echo samples $(perf report -D -i /tmp/data 2>/dev/null | grep -c ' PERF_RECORD_SAMPLE')
+dmesg
+"""
+
+
+def module_paths(kernel):
+    return [f"{ROOT}/build/kernel/{kernel}/modules/kernel/{module}.ko" for module in MODULES]
+
+
+def boot(pmu, kernel, cpus):
+    words = {"LOAD": LOAD, "MODULES": " ".join(module_paths(kernel)), "PERIOD": PERIOD,
+             "NESTED": PROGRAMS + "/nested", "RUNS": " ".join(f"{p}:{n}" for p, n in RUNS)}
+    done = subprocess.run([VPMU, "perf", "--pmu", pmu, "--kernel", kernel, "--cpus", str(cpus),
+                           "stat", "-e", "task-clock", "-o", "/dev/null", "--",
+                           "sh", "-c", SCRIPT],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=TIMEOUT, errors="replace",
+                          env={**os.environ, **{k: str(v) for k, v in words.items()}})
+    return done.stdout, done.stderr
+
+
+def check_run(guest, program, turns, out, has_global_control):
+    found = re.search(rf"^run {program}:{turns} (.*)$", out, re.M)
+    values = dict(re.findall(r"([\w:]+)[ =](\d+)", found.group(1) if found else ""))
+    own, retired, both, inner, outer = (
+        int(values.get(name, -1)) for name in
+        ("own", "retired", "instructions:GH", "instructions:G", "instructions:H"))
+    # Its own counter starts behind three instructions. KVM counts one more than has retired.
+    wanted = retired - 3 + 1
+    check(f"{guest}, {turns} turns of {program}: the inner guest counts its own instructions",
+          own == wanted > turns, values)
+    check(f"{guest}, {turns} turns of {program}: instructions:G are what has retired in it",
+          inner == retired > 0, values)
+    # Without it counters start one after the other.
+    if has_global_control:
+        check(f"{guest}, {turns} turns of {program}: G and H together are all",
+              both == inner + outer > 0, values)
+
+
+def check_guest(pmu, kernel, cpus):
+    guest = f"{pmu}, Linux {kernel}, {cpus} CPU{'s' if cpus > 1 else ''}"
+    out, err = boot(pmu, kernel, cpus)
+    check(f"{guest}: kvm_amd loads, with its PMU", "vpmu Y" in out and "not loaded" not in out,
+          out[-3000:], err)
+    for program, turns in RUNS:
+        check_run(guest, program, turns, out, pmu == "amd-v2")
+    samples = re.search(r"^samples (\d+)$", out, re.M)
+    check(f"{guest}: each {PERIOD} of the inner guest's instructions are one sample",
+          samples and int(samples.group(1)) == 2 * 200000 // PERIOD, samples, out[-3000:])
+    bad = [line for line in out.splitlines() if BAD.search(line)]
+    check(f"{guest}: no stray NMI, no unchecked MSR access, no warning", not bad, *bad)
+
+
+def main():
+    for pmu, kernel, cpus in (("amd-core", "6.1", 1), ("amd-v2", "6.12", 2)):
+        missing = [path for path in module_paths(kernel) if not os.path.exists(path)]
+        if missing:
+            skip(f"Linux {kernel} runs a guest of its own",
+                 f"there is no {os.path.relpath(missing[0], ROOT)} (tools/setup kernels)")
+            continue
+        check_guest(pmu, kernel, cpus)
+    return finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
