@@ -380,5 +380,7 @@ void test_main(void)
 	test_two_counters();
 	test_other_ways();
 	test_pmis();
+	if (cpuid(0x80000000, 0).eax >= 0x80000022 && cpuid(0x80000022, 0).eax & 1)
+		test_random();
 	finish();
 }

@@ -110,6 +110,8 @@ void count_clear(void);
 
 /* svm_pmi.c */
 void test_pmis(void);
+/* svm_random.c; needs PerfMonV2 */
+void test_random(void);
 #endif
 
 #endif

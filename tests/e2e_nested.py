@@ -5,6 +5,7 @@ counts by KVM's PMU, which counts by ours, and perf tells both guests apart. TAP
 
 The inner guest's code is programs/nested.c's, which says how many instructions have retired
 in it. What KVM emulates for it (CPUID) retires in the host.
+With a mediated PMU KVM gives it the counters themselves: RDPMC is not intercepted, #UD is.
 """
 import os
 import re
@@ -24,8 +25,9 @@ PERIOD = 10000
 LOAD = """
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
-for path in sys.argv[1:]:
-    if libc.syscall(313, os.open(path, os.O_RDONLY), b'', 0):
+for word in sys.argv[1:]:
+    path, _, parameters = word.partition(':')
+    if libc.syscall(313, os.open(path, os.O_RDONLY), parameters.encode(), 0):
         print('not loaded:', path, os.strerror(ctypes.get_errno()))
 """
 
@@ -43,33 +45,51 @@ echo samples $(perf report -D -i /tmp/data 2>/dev/null | grep -c ' PERF_RECORD_S
 dmesg
 """
 
+MEDIATED = """
+python3 -c "$LOAD" $MODULES:enable_mediated_pmu=1
+echo vpmu $(cat /sys/module/kvm_amd/parameters/enable_mediated_pmu)
+for run in $RUNS; do
+	set -- $(echo $run | tr : ' ')
+	echo run $run $($NESTED $1 $2)
+done
+dmesg
+"""
+
 
 def module_paths(kernel):
     return [f"{ROOT}/build/kernel/{kernel}/modules/kernel/{module}.ko" for module in MODULES]
 
 
-def boot(pmu, kernel, cpus):
+def boot(pmu, kernel, cpus, script):
     words = {"LOAD": LOAD, "MODULES": " ".join(module_paths(kernel)), "PERIOD": PERIOD,
              "NESTED": PROGRAMS + "/nested", "RUNS": " ".join(f"{p}:{n}" for p, n in RUNS)}
     done = subprocess.run([VPMU, "perf", "--pmu", pmu, "--kernel", kernel, "--cpus", str(cpus),
                            "stat", "-e", "task-clock", "-o", "/dev/null", "--",
-                           "sh", "-c", SCRIPT],
+                           "sh", "-c", script],
                           stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=TIMEOUT, errors="replace",
                           env={**os.environ, **{k: str(v) for k, v in words.items()}})
     return done.stdout, done.stderr
 
 
-def check_run(guest, program, turns, out, has_global_control):
+def values_of(program, turns, out):
     found = re.search(rf"^run {program}:{turns} (.*)$", out, re.M)
     values = dict(re.findall(r"([\w:]+)[ =](\d+)", found.group(1) if found else ""))
-    own, retired, both, inner, outer = (
-        int(values.get(name, -1)) for name in
-        ("own", "retired", "instructions:GH", "instructions:G", "instructions:H"))
-    # Its own counter starts behind three instructions. KVM counts one more than has retired.
+    return [int(values.get(name, -1)) for name in
+            ("own", "retired", "instructions:GH", "instructions:G", "instructions:H")]
+
+
+def check_own_count(guest, program, turns, out):
+    own, retired, *_ = values = values_of(program, turns, out)
+    # Its own counter starts behind three instructions. KVM counts the WRMSR that it emulates.
     wanted = retired - 3 + 1
     check(f"{guest}, {turns} turns of {program}: the inner guest counts its own instructions",
           own == wanted > turns, values)
+
+
+def check_run(guest, program, turns, out, has_global_control):
+    _, retired, both, inner, outer = values = values_of(program, turns, out)
+    check_own_count(guest, program, turns, out)
     check(f"{guest}, {turns} turns of {program}: instructions:G are what has retired in it",
           inner == retired > 0, values)
     # Without it counters start one after the other.
@@ -78,9 +98,14 @@ def check_run(guest, program, turns, out, has_global_control):
               both == inner + outer > 0, values)
 
 
+def check_messages(guest, out):
+    bad = [line for line in out.splitlines() if BAD.search(line)]
+    check(f"{guest}: no stray NMI, no unchecked MSR access, no warning", not bad, *bad)
+
+
 def check_guest(pmu, kernel, cpus):
     guest = f"{pmu}, Linux {kernel}, {cpus} CPU{'s' if cpus > 1 else ''}"
-    out, err = boot(pmu, kernel, cpus)
+    out, err = boot(pmu, kernel, cpus, SCRIPT)
     check(f"{guest}: kvm_amd loads, with its PMU", "vpmu Y" in out and "not loaded" not in out,
           out[-3000:], err)
     for program, turns in RUNS:
@@ -88,18 +113,29 @@ def check_guest(pmu, kernel, cpus):
     samples = re.search(r"^samples (\d+)$", out, re.M)
     check(f"{guest}: each {PERIOD} of the inner guest's instructions are one sample",
           samples and int(samples.group(1)) == 2 * 200000 // PERIOD, samples, out[-3000:])
-    bad = [line for line in out.splitlines() if BAD.search(line)]
-    check(f"{guest}: no stray NMI, no unchecked MSR access, no warning", not bad, *bad)
+    check_messages(guest, out)
+
+
+def check_mediated(pmu, kernel, cpus):
+    guest = f"{pmu}, Linux {kernel}, a mediated PMU"
+    out, err = boot(pmu, kernel, cpus, MEDIATED)
+    check(f"{guest}: kvm_amd loads with it", "vpmu Y" in out and "not loaded" not in out,
+          out[-3000:], err)
+    for program, turns in RUNS:
+        check_own_count(guest, program, turns, out)
+    check_messages(guest, out)
 
 
 def main():
-    for pmu, kernel, cpus in (("amd-core", "6.1", 1), ("amd-v2", "6.12", 2)):
+    for pmu, kernel, cpus, judge in (("amd-core", "6.1", 1, check_guest),
+                                     ("amd-v2", "6.12", 2, check_guest),
+                                     ("amd-v2", "7.3", 1, check_mediated)):
         missing = [path for path in module_paths(kernel) if not os.path.exists(path)]
         if missing:
             skip(f"Linux {kernel} runs a guest of its own",
                  f"there is no {os.path.relpath(missing[0], ROOT)} (tools/setup kernels)")
             continue
-        check_guest(pmu, kernel, cpus)
+        judge(pmu, kernel, cpus)
     return finish()
 
 

@@ -17,6 +17,7 @@ enum vmcb_field {
 	VMCB_SHADOW = 0x068, /* of an instruction such as STI */
 	VMCB_EXIT_CODE = 0x070,
 	VMCB_EXIT_INFO_1 = 0x078,
+	VMCB_EXIT_EVENT = 0x088, /* as VMCB_EVENT_INJECTION: what was being delivered */
 	VMCB_EVENT_INJECTION = 0x0a8,
 	VMCB_CS_BASE = 0x418,
 	VMCB_CPL = 0x4cb,
@@ -44,10 +45,12 @@ enum {
 #define EXIT_INFO_FETCH (UINT64_C(1) << 4) /* of a page fault: that of an instruction */
 
 /* VMCB_EVENT_INJECTION */
-#define INJECTION_VALID     (UINT64_C(1) << 31)
-#define INJECTION_TYPE(inj) ((inj) >> 8 & 7)
+#define INJECTION_VALID       (UINT64_C(1) << 31)
+#define INJECTION_TYPE(inj)   ((inj) >> 8 & 7)
+#define INJECTION_VECTOR(inj) ((inj)&0xff)
 enum { INJECTION_EXCEPTION = 3, INJECTION_SOFTWARE = 4 };
 #define INJECTION_GP0 (UINT64_C(13) | INJECTION_EXCEPTION << 8 | 1 << 11 | INJECTION_VALID)
+#define VECTOR_UD     6
 #define VECTOR_GP     13
 
 /* 0 of memory that is not there. */

@@ -79,19 +79,32 @@ void branches_keep(struct vcpu *vcpu)
 
 /*
  * An exception of the branch itself has kept it from retiring. Otherwise the branch has
- * retired, and its outcome is the address that the handler returns to. If that is not
- * mapped, it has no physical address.
+ * retired, and its outcome is the address that the handler returns to.
  */
+static void resolve(struct vcpu *vcpu, bool exception, uint64_t from, uint64_t target)
+{
+	const struct branch *branch = take_branch(vcpu);
+
+	if (branch && !(exception && branch->address % PAGE == from % PAGE))
+		branch_resolved(vcpu, branch, target);
+}
+
+/* What is not mapped has no physical address. */
 void branches_interrupted(struct vcpu *vcpu, bool exception, uint64_t from)
 {
-	const struct branch *branch = vcpu->models ? take_branch(vcpu) : NULL;
 	uint64_t target;
 
-	if (!branch || (exception && branch->address % PAGE == from % PAGE))
+	if (!vcpu->models || !vcpu_score(vcpu)->unresolved_branch)
 		return;
 	if (!qemu_plugin_translate_vaddr(from, &target))
 		target = PREDICTOR_ANY_PAGE | from % PAGE;
-	branch_resolved(vcpu, branch, target);
+	resolve(vcpu, exception, from, target);
+}
+
+void branches_left(struct vcpu *vcpu, bool exception, uint64_t from)
+{
+	if (vcpu->models)
+		resolve(vcpu, exception, from, PREDICTOR_ANY_PAGE | from % PAGE);
 }
 
 static void add_block_start(struct translation *t)

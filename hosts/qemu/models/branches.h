@@ -26,5 +26,8 @@ void branches_translate(struct translation *t);
 void branches_keep(struct vcpu *vcpu);
 /* An exception or interrupt has been delivered, whose handler returns to this address. */
 void branches_interrupted(struct vcpu *vcpu, bool exception, uint64_t from);
+/* The same by a #VMEXIT: the address is one of the guest's, and the host's mappings are in force.
+ */
+void branches_left(struct vcpu *vcpu, bool exception, uint64_t from);
 
 #endif

@@ -217,10 +217,12 @@ void rdpmc_interrupted(struct vcpu *vcpu, uint64_t from)
 	rdpmc_forget_substitute(vcpu);
 }
 
-uint64_t rdpmc_left(struct vcpu *vcpu, uint64_t ip)
+uint64_t rdpmc_left(struct vcpu *vcpu, uint64_t ip, bool in_delivery)
 {
 	struct substitute substitute = vcpu->rdpmc.substitute;
 
+	if (!in_delivery)
+		vcpu->rdpmc.ud_raised = false;
 	rdpmc_forget_substitute(vcpu);
 	if (!substitute.next_ip)
 		return ip;
@@ -233,7 +235,8 @@ bool rdpmc_intercepted(struct vcpu *vcpu, uint64_t ip, struct pending_rdpmc *pen
 {
 	struct rdpmc *rdpmc = &vcpu->rdpmc;
 
-	if (!rdpmc->ud_raised || rdpmc->pending[rdpmc->pending_count - 1].ip != ip)
+	if (!rdpmc->ud_raised || rdpmc->pending_count == 0 ||
+	    rdpmc->pending[rdpmc->pending_count - 1].ip != ip)
 		return false;
 	rdpmc->ud_raised = false;
 	*pending = rdpmc->pending[--rdpmc->pending_count];

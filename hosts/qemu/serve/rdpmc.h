@@ -60,8 +60,11 @@ bool rdpmc_delivered(struct vcpu *vcpu, bool exception);
 void rdpmc_interrupted(struct vcpu *vcpu, uint64_t from);
 /* A #VMEXIT has come of the #UD at ip. True: it is an RDPMC's, which is not pending any more. */
 bool rdpmc_intercepted(struct vcpu *vcpu, uint64_t ip, struct pending_rdpmc *pending);
-/* A #VMEXIT has come at this instruction. Returns where the guest goes on. */
-uint64_t rdpmc_left(struct vcpu *vcpu, uint64_t ip);
+/*
+ * A #VMEXIT has come at this instruction, or in the delivery of a #UD that the hypervisor
+ * will inject again. Returns where the guest goes on.
+ */
+uint64_t rdpmc_left(struct vcpu *vcpu, uint64_t ip, bool in_delivery);
 /* The guest has gone on: the substitute has raised no exception. */
 void rdpmc_forget_substitute(struct vcpu *vcpu);
 

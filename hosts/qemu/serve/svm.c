@@ -111,6 +111,14 @@ static void apply_fixup(struct vcpu *vcpu)
 	reg_write(GUEST_AX, ax);
 }
 
+static bool is_in_delivery_of_ud(uint64_t vmcb)
+{
+	uint64_t event = vmcb_read(vmcb, VMCB_EXIT_EVENT);
+
+	return (event & INJECTION_VALID) && INJECTION_TYPE(event) == INJECTION_EXCEPTION &&
+	       INJECTION_VECTOR(event) == VECTOR_UD;
+}
+
 /* Returns where the guest has been left. */
 static uint64_t correct_saved_state(struct vcpu *vcpu)
 {
@@ -118,7 +126,7 @@ static uint64_t correct_saved_state(struct vcpu *vcpu)
 	uint64_t flags = vmcb_read(vmcb, VMCB_RFLAGS);
 	uint64_t right_flags = hook_left(vcpu, flags);
 	uint64_t ip = vmcb_read(vmcb, VMCB_RIP);
-	uint64_t right_ip = rdpmc_left(vcpu, ip);
+	uint64_t right_ip = rdpmc_left(vcpu, ip, is_in_delivery_of_ud(vmcb));
 
 	if (right_flags != flags)
 		vmcb_write(vmcb, VMCB_RFLAGS, right_flags);
@@ -127,13 +135,16 @@ static uint64_t correct_saved_state(struct vcpu *vcpu)
 	return right_ip + vmcb_read(vmcb, VMCB_CS_BASE);
 }
 
-/* Interrupts, and faults of fetching the next instruction. */
-static bool is_between_instructions(uint64_t vmcb)
+/* Interrupts, also where their delivery has faulted, and faults of fetching an instruction. */
+static bool is_between_instructions(const struct vcpu *vcpu)
 {
+	uint64_t vmcb = vcpu->svm.vmcb;
 	uint32_t code = (uint32_t)vmcb_read(vmcb, VMCB_EXIT_CODE);
 	bool fetch = vmcb_read(vmcb, VMCB_EXIT_INFO_1) & EXIT_INFO_FETCH;
 
 	if (code >= EXIT_INTR && code <= EXIT_VINTR)
+		return true;
+	if ((vmcb_read(vmcb, VMCB_EXIT_EVENT) & INJECTION_VALID) && !vcpu->exceptions.pending)
 		return true;
 	return fetch && (code == EXIT_PAGE_FAULT || code == EXIT_NESTED_PAGE_FAULT);
 }
@@ -142,12 +153,12 @@ static bool is_between_instructions(uint64_t vmcb)
 static void leave(struct vcpu *vcpu)
 {
 	uint64_t vmcb = vcpu->svm.vmcb;
-	bool between = is_between_instructions(vmcb);
+	bool between = is_between_instructions(vcpu);
 	enum level level = vmcb_read(vmcb, VMCB_CPL) & 3 ? LEVEL_USER : LEVEL_KERNEL;
 	uint64_t from = correct_saved_state(vcpu);
 
 	lapic_delivered(vcpu, !between, from);
-	branches_interrupted(vcpu, !between, from);
+	branches_left(vcpu, !between, from);
 	apply_fixup(vcpu);
 	exceptions_left(vcpu, between, level, from);
 	look_for_alarms(vcpu);
