@@ -81,12 +81,12 @@ static void a_name_without_a_slash_is_looked_up_on_path(void **state)
 
 static void a_signal_n_is_exit_status_128_plus_n(void **state)
 {
-	char *argv[] = { "sh", "-c", "kill -INT $$", NULL };
+	char *argv[] = { "sh", "-c", "kill -TERM $$", NULL };
 	int status = 0;
 
 	(void)state;
 	waitpid(start(argv), &status, 0);
-	assert_int_equal(process_exit_status(status), 128 + SIGINT);
+	assert_int_equal(process_exit_status(status), 128 + SIGTERM);
 	assert_int_equal(process_exit_status(7 << 8), 7);
 }
 
