@@ -90,7 +90,11 @@ def perf_refuses(work):
     for words, said in (([], "which perf command"), (["--fly", *job], "`--fly'"),
                         (["--pmu", "amd", *job], "`amd'"), (["--cpi", "0", *job], "--cpi"),
                         (["--cpus", "0", *job], "--cpus"), (["--memory", "x", *job], "--memory"),
-                        (["--kernel", "5.10", *job], "6.12"), (["--pmu"], "--pmu"),
+                        (["--kernel", "5.10", *job], "6.12"),
+                        (["--cpu", "EPYC", *job], "not an Intel CPU"),
+                        (["--cpu", "Skylake-Server", "--pmu", "amd-v2", *job], "not an AMD CPU"),
+                        (["--cpu", "qemu32,vendor=GenuineIntel", *job], "too old"),
+                        (["--cpu", "Haswell,-pmu", *job], "switches the PMU off"), (["--pmu"], "--pmu"),
                         (["--qemu", work + "/none", *job], "no such file"),
                         (["--qemu", old, *job], "7.2.22"), (["--qemu", bare, *job], "plugins")):
         shown = " ".join(words).replace(work, "")

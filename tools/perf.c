@@ -36,6 +36,7 @@ const char perf_usage[] =
 	"  --cpi N            cycles per instruction (default 1)\n"
 	"  --models on|off    models of a branch predictor and caches (default off)\n"
 	"  --cache CACHES     the model's caches, such as l1d=48k:12:64+llc=2m:16:64\n"
+	"  --cpu MODEL        the guest's CPU, as QEMU's -cpu (default Skylake-Server or EPYC)\n"
 	"  --cpus N           virtual CPUs (default 1)\n"
 	"  --memory SIZE      as QEMU's -m (default 2G)\n"
 	"  --deterministic    the same command counts the same: fixed addresses, entropy, clock,\n"
@@ -103,10 +104,10 @@ static bool take_option(struct perf_options *options, char **argv, int *i)
 		const char *name;
 		const char **to;
 	} known[] = {
-		{ "--cpus", &options->cpus },     { "--memory", &options->memory },
-		{ "--kernel", &options->kernel }, { "--qemu", &options->qemu },
-		{ "--append", &options->append }, { "--console", &options->console },
-		{ "--tcg", &options->tcg },
+		{ "--cpu", &options->cpu },         { "--cpus", &options->cpus },
+		{ "--memory", &options->memory },   { "--kernel", &options->kernel },
+		{ "--qemu", &options->qemu },       { "--append", &options->append },
+		{ "--console", &options->console }, { "--tcg", &options->tcg },
 	};
 	const char *value;
 
