@@ -120,34 +120,29 @@ void vcpus_each(void (*function)(struct vcpu *vcpu))
 			function(vcpus[i]);
 }
 
-void vcpu_reset(struct vcpu *vcpu)
+static void reset_one(struct vcpu *vcpu)
 {
 	vpmu_reset(&vcpu->pmu);
 	serve_reset(vcpu);
 	lapic_reset(vcpu);
-	saved_reset(vcpu);
 	record(vcpu, TRACE_RESET, VPMU_DONE, 0, 0);
 }
 
 void vcpu_take_init(struct vcpu *vcpu)
 {
-	saved_start(vcpu);
 	serve_reset(vcpu);
 	lapic_init(vcpu);
 }
 
 void vcpus_reset(void)
 {
-	vcpus_each(vcpu_reset);
-	saved_forget_place();
+	vcpus_each(reset_one);
 }
 
 /* If the vCPU is plugged in again, its PMU is in its RESET state. */
 void vcpu_stopped(unsigned int index, void *unused)
 {
 	(void)unused;
-	if (!vcpus[index])
-		return;
-	vcpu_reset(vcpus[index]);
-	saved_unplugged(vcpus[index]);
+	if (vcpus[index])
+		reset_one(vcpus[index]);
 }

@@ -11,7 +11,6 @@
 #include "count/source.h"
 #include "count/totals.h"
 #include "guest/lapic.h"
-#include "saved/saved.h"
 #include "serve/exceptions.h"
 #include "serve/fixup.h"
 #include "serve/hook.h"
@@ -37,7 +36,6 @@ struct vcpu {
 	struct svm svm;
 	enum stale stale;
 	struct lapic lapic;
-	struct saved saved;
 	struct models *models; /* NULL: off */
 };
 
@@ -59,9 +57,6 @@ bool vcpus_exist(void);
 void vcpus_each(void (*function)(struct vcpu *vcpu));
 /* RESET of the machine, by the boot processor; the others do not run yet. */
 void vcpus_reset(void);
-
-/* One vCPU alone. */
-void vcpu_reset(struct vcpu *vcpu);
 
 /* INIT: it keeps its PMU and begins again. By the vCPU itself, before it goes on. */
 void vcpu_take_init(struct vcpu *vcpu);
