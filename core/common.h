@@ -50,11 +50,11 @@ static inline void vpmu_select(struct vpmu *pmu, unsigned int counter, uint64_t 
 	if (!changed)
 		return;
 	/* Whether an overflow until now asks for a PMI is up to the old value. */
-	if (changed & VPMU_EVTSEL_INT)
+	if (changed & VPMU_EVTSEL_INT) {
 		vpmu_settle(pmu, vpmu_bit(counter));
+		pmu->interrupting ^= vpmu_bit(counter);
+	}
 	pmu->event_select[counter] = evtsel;
-	pmu->interrupting &= ~vpmu_bit(counter);
-	pmu->interrupting |= evtsel & VPMU_EVTSEL_INT ? vpmu_bit(counter) : 0;
 	if (changed & ~(VPMU_EVTSEL_INT | VPMU_EVTSEL_EN))
 		vpmu_reprogram(pmu, vpmu_bit(counter));
 	else

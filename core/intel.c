@@ -282,6 +282,7 @@ static enum vpmu_answer write_event_register(struct vpmu *pmu, unsigned int i, u
 static enum vpmu_answer write_fixed_ctrl(struct vpmu *pmu, unsigned int i, uint64_t value)
 {
 	uint64_t changed = value ^ pmu->fixed_ctrl;
+	uint64_t changed_pmi = fixed_with(pmu, changed, FIXED_PMI);
 	uint64_t allowed = 0;
 
 	for (i = 0; i < pmu->config.fixed; i++)
@@ -291,11 +292,10 @@ static enum vpmu_answer write_fixed_ctrl(struct vpmu *pmu, unsigned int i, uint6
 	if (!changed)
 		return VPMU_DONE;
 	/* As with the event select's INT. */
-	vpmu_settle(pmu, fixed_with(pmu, changed, FIXED_PMI));
+	vpmu_settle(pmu, changed_pmi);
 	pmu->fixed_ctrl = value;
-	pmu->interrupting &= ~(VPMU_ALL_BITS << VPMU_FIXED);
-	pmu->interrupting |= fixed_with(pmu, value, FIXED_PMI);
-	vpmu_touch(pmu, fixed_with(pmu, changed, FIXED_PMI));
+	pmu->interrupting ^= changed_pmi;
+	vpmu_touch(pmu, changed_pmi);
 	vpmu_reprogram(pmu, fixed_with(pmu, changed, FIXED_EN));
 	return VPMU_DONE;
 }

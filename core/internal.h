@@ -136,6 +136,35 @@ static inline struct vpmu_counter *vpmu_counter_at(struct vpmu *pmu, unsigned in
 	return counter < VPMU_FIXED ? &pmu->general[counter] : &pmu->fixed[counter - VPMU_FIXED];
 }
 
+static inline unsigned int vpmu_row_size(const struct vpmu_msr_row *row)
+{
+	return (unsigned int)row->span >> row->shift;
+}
+
+/* How many of the row's registers the PMU has. Each access asks. */
+static inline unsigned int vpmu_row_registers(const struct vpmu *pmu,
+					      const struct vpmu_msr_row *row)
+{
+	unsigned int there = vpmu_row_size(row);
+
+	if (pmu->level < row->level)
+		return 0;
+	switch (row->count) {
+	case VPMU_ROW_WHOLE:
+		break;
+	case VPMU_ROW_GENERAL:
+		there = pmu->config.general;
+		break;
+	case VPMU_ROW_GENERAL_WIDE:
+		there = pmu->config.full_width_writes ? pmu->config.general : 0;
+		break;
+	case VPMU_ROW_FIXED:
+		there = pmu->config.fixed;
+		break;
+	}
+	return there < vpmu_row_size(row) ? there : vpmu_row_size(row);
+}
+
 /* events.c */
 
 /* What the encoding stands for, of the first so many ids; VPMU_EVENT_RAW if none of them. */
@@ -148,14 +177,9 @@ uint64_t vpmu_event_extra(const struct vpmu *pmu, unsigned int select, unsigned 
 /* filter.c: does the filter in force let this counter count the event? */
 bool vpmu_is_let(const struct vpmu *pmu, unsigned int counter, const struct vpmu_event *event);
 
-/* msr.c */
-
-/* How many of the row's registers the PMU has. */
-unsigned int vpmu_row_registers(const struct vpmu *pmu, const struct vpmu_msr_row *row);
-
 /* binding.c */
 
-/* Has the source been asked for a total of this event, whatever it said? */
+/* Is what the counter holds, a total or a refusal, about this event? */
 bool vpmu_is_bound_for(const struct vpmu_counter *c, const struct vpmu_event *event);
 
 /*

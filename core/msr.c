@@ -6,11 +6,6 @@
 #include "internal.h"
 #include <vpmu/state.h>
 
-static unsigned int row_size(const struct vpmu_msr_row *row)
-{
-	return (unsigned int)row->span >> row->shift;
-}
-
 static const struct vpmu_msr_row *find_row(const struct vpmu *pmu, uint32_t msr, unsigned int *n)
 {
 	const struct vpmu_msr_row *row = pmu->vendor->rows;
@@ -27,40 +22,12 @@ static const struct vpmu_msr_row *find_row(const struct vpmu *pmu, uint32_t msr,
 	return NULL;
 }
 
-/* How many of the row's registers the PMU has. */
-static inline unsigned int row_registers(const struct vpmu *pmu, const struct vpmu_msr_row *row)
-{
-	unsigned int there = row_size(row);
-
-	if (pmu->level < row->level)
-		return 0;
-	switch (row->count) {
-	case VPMU_ROW_WHOLE:
-		break;
-	case VPMU_ROW_GENERAL:
-		there = pmu->config.general;
-		break;
-	case VPMU_ROW_GENERAL_WIDE:
-		there = pmu->config.full_width_writes ? pmu->config.general : 0;
-		break;
-	case VPMU_ROW_FIXED:
-		there = pmu->config.fixed;
-		break;
-	}
-	return there < row_size(row) ? there : row_size(row);
-}
-
-unsigned int vpmu_row_registers(const struct vpmu *pmu, const struct vpmu_msr_row *row)
-{
-	return row_registers(pmu, row);
-}
-
 /* Is the register none of the PMU's, so that the host answers as without the library? */
 static bool is_hosts(const struct vpmu *pmu, const struct vpmu_msr_row *row)
 {
 	if (row->registers && !(pmu->config.event_registers & row->registers))
 		return true;
-	return row->hosts && row_registers(pmu, row) == 0;
+	return row->hosts && vpmu_row_registers(pmu, row) == 0;
 }
 
 /* The register's row if the register is the PMU's, whether this PMU has it or not; and its n. */
@@ -96,7 +63,7 @@ enum vpmu_answer vpmu_rdmsr(struct vpmu *pmu, uint32_t msr, uint64_t *value)
 
 	if (!row)
 		return VPMU_NOT_MINE;
-	if (n < row_registers(pmu, row))
+	if (n < vpmu_row_registers(pmu, row))
 		return read_row(pmu, row, n, value);
 	if (!pmu->vendor->ignores(pmu, msr))
 		return VPMU_FAULT;
@@ -112,7 +79,7 @@ static enum vpmu_answer write_msr(struct vpmu *pmu, uint32_t msr, uint64_t value
 
 	if (!row)
 		return VPMU_NOT_MINE;
-	if (n >= row_registers(pmu, row))
+	if (n >= vpmu_row_registers(pmu, row))
 		return pmu->vendor->ignores(pmu, msr) ? VPMU_DONE : VPMU_FAULT;
 	write = by_host && row->host_write ? row->host_write : row->write;
 	return write ? write(pmu, row->base + n, value) : VPMU_FAULT;
@@ -154,7 +121,7 @@ unsigned int vpmu_msr_ranges(const struct vpmu *pmu, struct vpmu_msr_range *rang
 		if (count < room)
 			ranges[count] = (struct vpmu_msr_range){
 				.first = row->first,
-				.count = (uint16_t)row_size(row),
+				.count = (uint16_t)vpmu_row_size(row),
 				.stride = (uint16_t)(1u << row->shift),
 			};
 		count++;
