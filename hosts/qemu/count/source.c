@@ -15,14 +15,14 @@ static struct slot *slot_at(struct vcpu *vcpu, unsigned int counter)
 	return &vcpu->source.slots[vpmu_slot(counter)];
 }
 
-static bool counts_in(const struct slot *slot, bool guest_mode)
+static bool counts_now(const struct vcpu *vcpu, const struct slot *slot)
 {
-	return guest_mode ? slot->guest_mode : slot->host_mode;
+	return vcpu->svm.guest_mode ? slot->guest_mode : slot->host_mode;
 }
 
 static uint64_t slot_total(const struct vcpu *vcpu, struct slot *slot)
 {
-	bool counts = counts_in(slot, vcpu->source.guest_mode);
+	bool counts = counts_now(vcpu, slot);
 	uint64_t total = counts ? formula_total(vcpu, &slot->formula) : slot->stopped_at;
 
 	total -= slot->excluded;
@@ -37,8 +37,7 @@ static uint64_t slot_total(const struct vcpu *vcpu, struct slot *slot)
 static bool waits_for(const struct vcpu *vcpu, const struct slot *slot, unsigned int entry)
 {
 	return slot->used && slot->alarm != VPMU_NO_ALARM && slot->formula.class != CLASS_NONE &&
-	       counts_in(slot, vcpu->source.guest_mode) &&
-	       formula_leading_entry(&slot->formula) == entry;
+	       counts_now(vcpu, slot) && formula_leading_entry(&slot->formula) == entry;
 }
 
 /* Make the entry's threshold the nearest alarm of those that follow it. */
@@ -132,7 +131,7 @@ static void change_mode_of(const struct vcpu *vcpu, struct slot *slot)
 {
 	uint64_t total = formula_total(vcpu, &slot->formula);
 
-	if (counts_in(slot, vcpu->source.guest_mode))
+	if (counts_now(vcpu, slot))
 		slot->excluded += total - slot->stopped_at;
 	else
 		slot->stopped_at = total;
@@ -144,11 +143,10 @@ static bool has_one_mode(const struct slot *slot)
 }
 
 /* A threshold is that of several slots: all of their totals have to be right by then. */
-void source_change_mode(struct vcpu *vcpu, bool guest_mode)
+void source_change_mode(struct vcpu *vcpu)
 {
 	struct slot *slots = vcpu->source.slots;
 
-	vcpu->source.guest_mode = guest_mode;
 	for (unsigned int i = 0; i < VPMU_SLOTS; i++)
 		if (has_one_mode(&slots[i]))
 			change_mode_of(vcpu, &slots[i]);

@@ -23,7 +23,6 @@ struct slot {
 
 struct source {
 	struct slot slots[VPMU_SLOTS];
-	bool guest_mode;
 };
 
 /* A source is a struct vcpu. */
@@ -35,8 +34,8 @@ extern const struct vpmu_source_ops source_ops;
  */
 bool source_check_alarms(struct vcpu *vcpu);
 
-/* A guest of the guest begins to run, or ends. The totals have to be what has retired. */
-void source_change_mode(struct vcpu *vcpu, bool guest_mode);
+/* svm.guest_mode has changed. The totals have to be what has retired. */
+void source_change_mode(struct vcpu *vcpu);
 
 /* One of a class that no block adds up: it happens now, for code of this level. */
 void source_count(struct vcpu *vcpu, enum event_class class, enum level level);

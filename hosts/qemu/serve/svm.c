@@ -22,16 +22,15 @@
 #include "service.h"
 #include "translate/translation.h"
 #include "vcpu.h"
-#include <string.h>
 
 #define MSR_EFER 0xc0000080
 
-static const uint8_t vmrun[] = { 0x0f, 0x01, 0xd8 };
+#define VMRUN_LENGTH 3 /* without prefixes */
 
 static void set_mode(struct vcpu *vcpu, bool guest_mode)
 {
 	vcpu->svm.guest_mode = guest_mode;
-	source_change_mode(vcpu, guest_mode);
+	source_change_mode(vcpu);
 }
 
 void svm_reset(struct vcpu *vcpu)
@@ -76,7 +75,7 @@ static void before_vmrun(unsigned int vcpu_index, void *userdata)
 	struct vcpu *vcpu = vcpu_get(vcpu_index);
 	uint64_t vmcb = reg_read(GUEST_AX);
 
-	if (site->length > sizeof(vmrun)) /* with another address size */
+	if (site->length > VMRUN_LENGTH) /* with another address size */
 		vmcb &= UINT32_MAX;
 	fixup_apply(vcpu);
 	svm_look(vcpu);
@@ -237,10 +236,10 @@ static void behind_vmrun(unsigned int vcpu_index, void *unused)
 
 static bool is_behind_vmrun(const struct translation *t)
 {
-	uint8_t bytes[sizeof(vmrun)];
+	uint8_t bytes[VMRUN_LENGTH];
 
 	return guest_read(t->vaddr - sizeof(bytes), bytes, sizeof(bytes)) &&
-	       !memcmp(bytes, vmrun, sizeof(bytes));
+	       decode_end(bytes, sizeof(bytes)) == END_VMRUN;
 }
 
 static void add_vmrun(struct translation *t)
