@@ -91,7 +91,8 @@ def perf_refuses(work):
                         (["--pmu", "amd", *job], "`amd'"), (["--cpi", "0", *job], "--cpi"),
                         (["--cpus", "0", *job], "--cpus"), (["--memory", "x", *job], "--memory"),
                         (["--kernel", "5.10", *job], "6.12"),
-                        (["--cpu", "EPYC", *job], "not an Intel CPU"),
+                        (["--cpu", "EPYC", "--pmu", "intel-v4", *job], "not an Intel CPU"),
+                        (["--cpu", "Dhyana", *job], "Hygon"),
                         (["--cpu", "Skylake-Server", "--pmu", "amd-v2", *job], "not an AMD CPU"),
                         (["--cpu", "qemu32,vendor=GenuineIntel", *job], "too old"),
                         (["--cpu", "Haswell,-pmu", *job], "switches the PMU off"), (["--pmu"], "--pmu"),
@@ -161,9 +162,13 @@ def which_arguments(work):
     refused("a QEMU named kvm is refused", ["run", "--", kvm, *CPU], "not served yet")
     for model in ("max", "qemu64", "qemu64-v1", "EPYC", "EPYC-Milan-v2", "Opteron_G5", "phenom",
                   "athlon", "Dhyana-v2", "YongFeng", "Skylake-Server,vendor=AuthenticAMD"):
-        refused(f"-cpu {model} is refused", ["run", "--", qemu, "-cpu", model],
+        refused(f"-cpu {model} is refused for an Intel PMU",
+                ["run", "--pmu", "intel-v4", "--", qemu, "-cpu", model],
                 "not", "Intel", "Skylake-Server")
-    refused("no -cpu is refused", ["run", "--", qemu], "without -cpu", "Skylake-Server")
+    refused("no -cpu is refused for an Intel PMU", ["run", "--pmu", "intel-v4", "--", qemu],
+            "without -cpu", "Skylake-Server")
+    for model in ("Dhyana-v2", "YongFeng", "base", "EPYC,vendor=HygonGenuine"):
+        refused(f"-cpu {model} is refused", ["run", "--", qemu, "-cpu", model], "not", "Intel")
     for model in ("Skylake-Server", "Nehalem-v2", "Dhyana", "EPYC,vendor=GenuineIntel"):
         refused(f"-cpu {model} is refused for an AMD PMU",
                 ["run", "--pmu", "amd-v2", "--", qemu, "-cpu", model], "not", "AMD", "EPYC")
@@ -172,8 +177,8 @@ def which_arguments(work):
         done = vpmu("run", "--pmu", "amd-core", "--", qemu, *words)
         check(f"{' '.join(words) or 'no -cpu'} is taken for an AMD PMU",
               done.returncode == 0 and not done.stderr, done)
-    refused("the text after -append is no -cpu", ["run", "--", qemu, "-append", "-cpu"],
-            "without -cpu")
+    refused("the text after -append is no -cpu",
+            ["run", "--pmu", "intel-v4", "--", qemu, "-append", "-cpu"], "without -cpu")
     for model in ("486", "pentium", "pentium2-v1", "pentium3", "qemu32", "kvm32",
                   "kvm32,level=9"):
         refused(f"-cpu {model} is refused", ["run", "--", qemu, "-cpu", model], "too old")
@@ -236,6 +241,7 @@ def with_pmu(work):
 def at_the_end(work):
     report = 'report=$(echo "$2" | sed "s/.*report=//; s/,.*//")\n'
     qemu = stand_in(work + "/says", "qemu-system-x86_64", body=report +
+                    'echo "cpu 0x00050654" >>"$report"\n'
                     'echo "uncounted 2e 41 cmask=0 inv=0 edge=0 extra=0x0" >>"$report"\n'
                     'echo "uncounted ff 07 cmask=2 inv=1 edge=1 extra=0x0" >>"$report"\n'
                     'echo "uncounted b7 01 cmask=0 inv=0 edge=0 extra=0x84040001" >>"$report"\n'
@@ -362,7 +368,7 @@ def info_json(work):
 
 
 def cpu_models():
-    """Name, vendor and last CPUID leaf of each of the real QEMU's models."""
+    """What CPUID says of each of the real QEMU's models."""
     qemu = subprocess.Popen([UNPACKED + "/usr/lib64/ld-linux-x86-64.so.2", "--library-path",
                              UNPACKED + "/usr/lib/x86_64-linux-gnu", REAL, "-machine", "none",
                              "-display", "none", "-qmp", "stdio"], stdin=subprocess.PIPE,
@@ -381,9 +387,9 @@ def cpu_models():
     for definition in ask("query-cpu-definitions"):
         name = definition["name"]
         answer = ask("query-cpu-model-expansion", type="full", model={"name": name})
-        # Versions differ in neither; "host" is for other accelerators than TCG.
-        if answer and name != "host" and not re.search(r"-v\d+$", name):
-            yield name, answer["model"]["props"]["vendor"], answer["model"]["props"]["level"]
+        # "host" is for other accelerators than TCG.
+        if answer and name != "host":
+            yield name, answer["model"]["props"]
     ask("quit")
     qemu.wait(timeout=20)
 
@@ -392,12 +398,48 @@ def real_models(work):
     qemu = stand_in(work + "/models", "qemu-system-x86_64")
     wrong = []
     models = list(cpu_models())
-    for name, vendor, level in models:
-        serves = vendor == "GenuineIntel" and level >= 10
-        if (vpmu("run", "--", qemu, "-cpu", name).returncode == 0) != serves:
-            wrong.append(f"{name}: {vendor}, leaf {level}")
-    check("of QEMU's CPU models just those of Intel's with CPUID leaf 0AH are taken",
-          len(models) > 40 and not wrong, len(models), *wrong)
+    signatures = []
+    for name, said in models:
+        serves = said["vendor"] == "AuthenticAMD" or (said["vendor"] == "GenuineIntel"
+                                                      and said["level"] >= 10)
+        # Versions do not differ there.
+        if not re.search(r"-v\d+$", name) and (
+                vpmu("run", "--", qemu, "-cpu", name).returncode == 0) != serves:
+            wrong.append(f"{name}: {said['vendor']}, leaf {said['level']}")
+        # QEMU settles what "max" is as the CPU starts.
+        if serves and name != "max":
+            pmu = json.loads(vpmu("info", "--json", "--qemu", qemu, "--cpu", name).stdout)["pmu"]
+            if pmu["signature"] != signature(said["family"], said["model"]):
+                signatures.append(f"{name}: {said['family']}, {said['model']}, {pmu}")
+    check("of QEMU's CPU models AMD's and those of Intel's with CPUID leaf 0AH are taken",
+          len(models) > 100 and not wrong, len(models), *wrong)
+    check("their families and models are known", not signatures, *signatures)
+
+
+def signature(family, model):
+    """CPUID.1:EAX"""
+    extended = max(family - 15, 0)
+    return extended << 20 | model >> 4 << 16 | (family - extended) << 8 | (model & 15) << 4
+
+
+def automatic(work):
+    """The PMU that such a CPU has."""
+    info = ["info", "--json", "--qemu", stand_in(work + "/auto", "qemu-system-x86_64")]
+    for cpu, pmu in (("coreduo", "intel-v1"), ("core2duo", "intel-v2"), ("Nehalem", "intel-v3"),
+                     ("Haswell-noTSX", "intel-v3"), ("Skylake-Client-v2", "intel-v4"),
+                     ("Cascadelake-Server", "intel-v4"), ("Denverton", "intel-v4"),
+                     ("Icelake-Server-v5", "intel-v5"), ("Snowridge", "intel-v5"),
+                     ("SapphireRapids", "intel-v5"), ("GraniteRapids-v2", "intel-v5"),
+                     ("SierraForest", "intel-v5"), ("qemu64", "amd-k7"), ("max", "amd-k7"),
+                     ("Opteron_G3", "amd-k7"), ("Opteron_G5", "amd-core"), ("EPYC", "amd-core"),
+                     ("EPYC-Rome-v2", "amd-core"), ("EPYC-Milan", "amd-core"),
+                     ("EPYC-Genoa-v1", "amd-v2"), ("EPYC-Turin", "amd-v2"),
+                     ("EPYC,family=25,model=0x11", "amd-v2"),
+                     ("EPYC,vendor=GenuineIntel,family=6,model=85", "intel-v4")):
+        told = json.loads(vpmu(*info, "--cpu", cpu).stdout)["pmu"]
+        check(f"-cpu {cpu} has {pmu}", told["name"] == pmu, told)
+    told = json.loads(vpmu(*info, "--cpu", "Haswell", "--pmu", "intel-v2").stdout)["pmu"]
+    check("--pmu says otherwise", told["name"] == "intel-v2", told)
 
 
 def full_output():
@@ -439,6 +481,7 @@ def main():
         real_qemu()
         info_json(work)
         real_models(work)
+        automatic(work)
         full_output()
         manual()
     finally:

@@ -27,8 +27,11 @@ const char info_usage[] =
 	"Says what this machine has, which QEMU was found and whether it serves, and what a\n"
 	"PMU counts, event by event; and why not where not.\n"
 	"\n"
-	"  --pmu PMU      " ARGUMENTS_PMUS_1 ",\n"
-	"                 " ARGUMENTS_PMUS_2 ": the PMU to describe (default: " ARGUMENTS_PMU ")\n"
+	"  --pmu PMU      " PMU_USAGE ",\n"
+	"                 " ARGUMENTS_PMUS_2 ": the PMU to describe; auto, the default,\n"
+	"                 is what such a CPU has\n"
+	"  --cpu MODEL    the CPU whose events are described, as QEMU's -cpu (default:\n"
+	"                 Skylake-Server, or EPYC for one of AMD's PMUs)\n"
 	"  --cpi N        cycles per instruction, 0.001 to 1000 (default: 1)\n"
 	"  --models WHICH on or off: with models of a branch predictor and caches (default:\n"
 	"                 off)\n"
@@ -198,11 +201,11 @@ static const char *how_counted(const struct vpmu_config *config, const struct ev
 	return text("yes%s%s", advertised, fixed_counter(config, event->id));
 }
 
-static void print_event(json_t *events, const struct vpmu_config *config,
+static void print_event(json_t *events, const struct vpmu_config *config, enum family family,
 			const struct event_row *event, const struct pmu_options *options)
 {
 	const char *how = how_counted(config, event, options);
-	struct event_encoding selects = event_encoding(config->vendor, event);
+	struct event_encoding selects = event_encoding(family, event);
 	const char *encoding = text("%02x/%02x", selects.select, selects.umask);
 
 	if (!events) {
@@ -216,16 +219,16 @@ static void print_event(json_t *events, const struct vpmu_config *config,
 						is_advertised(config, event->id), "how", how));
 }
 
-static void print_events(struct sheet *sheet, const struct vpmu_config *config,
+static void print_events(struct sheet *sheet, const struct vpmu_config *config, enum family family,
 			 const struct pmu_options *options)
 {
-	const struct event_table table = event_table(config->vendor);
+	const struct event_row *event = NULL;
 	json_t *events = sheet->json ? json_array() : NULL;
 
 	if (!events)
 		puts("\nEvents of this PMU under TCG (event select/unit mask)");
-	for (size_t i = 0; i < table.count; i++)
-		print_event(events, config, &table.rows[i], options);
+	while ((event = event_next(family, event)))
+		print_event(events, config, family, event, options);
 	if (events)
 		json_object_set_new(sheet->json, "events", events);
 	else
@@ -254,13 +257,17 @@ static void print_models(struct sheet *sheet, const struct pmu_options *options)
 	}
 }
 
-static void print_pmu(struct sheet *sheet, const struct pmu_options *options)
+/* cpu: the model whose PMU it is, with this signature. */
+static void print_pmu(struct sheet *sheet, const struct pmu_options *options, const char *cpu,
+		      uint32_t signature)
 {
 	struct vpmu_config config = pmu_config(options);
 
-	begin(sheet, "pmu", text("\nPMU %s", options->pmu));
+	begin(sheet, "pmu", text("\nPMU %s (-cpu %s)", options->pmu, cpu));
 	if (sheet->json) {
 		json_object_set_new(sheet->group, "name", json_from_text(options->pmu));
+		json_object_set_new(sheet->group, "cpu", json_from_text(cpu));
+		json_object_set_new(sheet->group, "signature", json_integer(signature));
 		json_object_set_new(sheet->group, "cycles_per_instruction",
 				    json_from_text(options->cpi));
 	}
@@ -274,7 +281,7 @@ static void print_pmu(struct sheet *sheet, const struct pmu_options *options)
 		counters_row(sheet, "fixed", config.fixed, config.fixed_width);
 	row(sheet, "overflow", "overflow",
 	    "interrupt (PMI) through the local APIC's LVTPC, as NMI or vector", "");
-	print_events(sheet, &config, options);
+	print_events(sheet, &config, family_of(config.vendor, signature), options);
 	if (pmu_models(options))
 		print_models(sheet, options);
 }
@@ -283,14 +290,18 @@ int command_info(int argc, char **argv)
 {
 	struct pmu_options options = PMU_OPTIONS_DEFAULT;
 	struct sheet sheet = { NULL, NULL };
-	const char *named = NULL;
+	const char *named = NULL, *cpu = NULL;
+	uint32_t signature;
 
 	for (int i = 1; i < argc; i++) {
 		const char *word = argv[i];
-		const char *value = option_value(argv, &i, "--qemu");
+		const char *qemu = option_value(argv, &i, "--qemu");
+		const char *model = qemu ? NULL : option_value(argv, &i, "--cpu");
 
-		if (value) {
-			named = value;
+		if (qemu) {
+			named = qemu;
+		} else if (model) {
+			cpu = model;
 		} else if (!strcmp(argv[i], "--json")) {
 			sheet.json = json_object();
 		} else if (!strcmp(argv[i], "--help")) {
@@ -298,14 +309,15 @@ int command_info(int argc, char **argv)
 			return 0;
 		} else if (!pmu_option(&options, argv, &i) || options.report || options.trace ||
 			   options.plugin) {
-			fail("info: unknown option or argument `%s'; there are --pmu, --cpi, "
-			     "--models, --cache, --qemu, --json and --help",
+			fail("info: unknown option or argument `%s'; there are --pmu, --cpu, "
+			     "--cpi, --models, --cache, --qemu, --json and --help",
 			     word);
 		}
 	}
+	signature = pmu_settle(&options, &cpu);
 	print_machine(&sheet);
 	print_qemu(&sheet, named);
-	print_pmu(&sheet, &options);
+	print_pmu(&sheet, &options, cpu, signature);
 	if (sheet.json)
 		json_print(stdout, sheet.json);
 	return 0;

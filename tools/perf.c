@@ -31,8 +31,9 @@ const char perf_usage[] =
 	"what it writes is lost, but for perf record's output and what --bring-out names.\n"
 	"Exits as perf does, which is as COMMAND does; with 128 + N if signal N ends it.\n"
 	"\n"
-	"  --pmu PMU          " ARGUMENTS_PMUS_1 ",\n"
-	"                     " ARGUMENTS_PMUS_2 " (default " ARGUMENTS_PMU ")\n"
+	"  --pmu PMU          " PMU_USAGE ",\n"
+	"                     " ARGUMENTS_PMUS_2 "; auto, the default, is what such a CPU\n"
+	"                     has\n"
 	"  --cpi N            cycles per instruction (default 1)\n"
 	"  --models on|off    models of a branch predictor and caches (default off)\n"
 	"  --cache CACHES     the model's caches, such as l1d=48k:12:64+llc=2m:16:64\n"
@@ -327,6 +328,7 @@ int command_perf(int argc, char **argv)
 	if (!at)
 		return 0;
 	check_options(&options);
+	pmu_settle(&options.pmu, &options.cpu);
 	asked = options.out.count;
 	if (options.out_all)
 		args_add(&options.out, ".");

@@ -15,7 +15,7 @@ struct perf_options {
 	struct pmu_options pmu;
 	const char *qemu;    /* as for qemu_find() */
 	const char *kernel;  /* a folder below paths_get()->kernel */
-	const char *cpu;     /* a model of QEMU's, with features; NULL: one of the PMU's vendor */
+	const char *cpu;     /* a model of QEMU's, with features */
 	const char *cpus;    /* decimal, checked */
 	const char *memory;  /* in QEMU's notation */
 	const char *tcg;     /* more properties of TCG; NULL: none */

@@ -247,27 +247,13 @@ static void add_pair(struct args *words, const char *option, const char *value)
 	args_add(words, value);
 }
 
-static const char *cpu_model(const struct perf_options *options)
-{
-	if (options->cpu)
-		return options->cpu;
-	return pmu_config(&options->pmu).vendor == VPMU_AMD ? "EPYC" : "Skylake-Server";
-}
-
 static void find_words(struct args *words, const struct perf_options *options)
 {
-	char *cpu[] = { "-cpu", text("%s", cpu_model(options)), NULL };
-	const struct vpmu_config config = pmu_config(&options->pmu);
 	struct qemu qemu;
 	const char *error = qemu_find(options->qemu, &qemu);
-	bool off;
 
-	if (!error)
-		error = qemu_check_arguments(qemu.path, cpu, &config, &off);
 	if (error)
 		fail("%s", error);
-	if (off)
-		fail("--cpu `%s' switches the PMU off: --pmu off is for that", options->cpu);
 	pmu_check_files(&options->pmu);
 	args_add_all(words, qemu.argv.v);
 	add_pair(words, "-plugin", pmu_plugin_argument(&options->pmu));
@@ -282,8 +268,7 @@ static void build_words(struct args *words, const struct perf_options *options,
 	add_pair(words, "-machine", "q35");
 	add_pair(words, "-accel", options->tcg ? text("tcg,%s", options->tcg) : "tcg");
 	add_pair(words, "-cpu",
-		 text("%s%s", cpu_model(options),
-		      options->deterministic ? deterministic_features : ""));
+		 text("%s%s", options->cpu, options->deterministic ? deterministic_features : ""));
 	for (size_t i = 0;
 	     options->deterministic && i < sizeof(deterministic_words) / sizeof(char *); i++)
 		args_add(words, deterministic_words[i]);

@@ -19,8 +19,7 @@ struct vpmu_config pmu_config(const struct pmu_options *options)
 {
 	struct vpmu_config config;
 
-	if (!arguments_pmu(options->pmu, &config))
-		fail("there is no PMU `%s': there are " ARGUMENTS_PMUS, options->pmu);
+	arguments_pmu(options->pmu, &config);
 	return arguments_pmu_counting(options->pmu,
 				      events_with_id(config.vendor, pmu_models(options)));
 }
@@ -28,6 +27,14 @@ struct vpmu_config pmu_config(const struct pmu_options *options)
 bool pmu_models(const struct pmu_options *options)
 {
 	return !strcmp(options->models, "on");
+}
+
+static void check_pmu(const char *name)
+{
+	struct vpmu_config config;
+
+	if (strcmp(name, PMU_AUTO) != 0 && !arguments_pmu(name, &config))
+		fail("there is no PMU `%s': there are " PMU_AUTO ", " ARGUMENTS_PMUS, name);
 }
 
 static void check_models(const struct pmu_options *options)
@@ -63,12 +70,28 @@ bool pmu_option(struct pmu_options *options, char **argv, int *i)
 	if (!value)
 		return false;
 	*known[which].to = value;
-	pmu_config(options);
+	check_pmu(options->pmu);
 	if (!arguments_cpi(options->cpi, &cpi))
 		fail("--cpi is a number from 0.001 to 1000 with at most three decimals, not `%s'",
 		     options->cpi);
 	check_models(options);
 	return true;
+}
+
+uint32_t pmu_settle(struct pmu_options *options, const char **cpu)
+{
+	struct qemu_guest guest = { .pmu = options->pmu };
+	const char *error;
+
+	if (!*cpu)
+		*cpu = strncmp(options->pmu, "amd-", 4) ? "Skylake-Server" : "EPYC";
+	error = qemu_settle_guest("", (char *[]){ "-cpu", text("%s", *cpu), NULL }, &guest);
+	if (error)
+		fail("%s", error);
+	if (!strcmp(guest.pmu, "off") && strcmp(options->pmu, "off") != 0)
+		fail("--cpu `%s' switches the PMU off: --pmu off is for that", *cpu);
+	options->pmu = guest.pmu;
+	return guest.signature;
 }
 
 static const char *file_argument(const char *name, const char *path)
@@ -131,10 +154,10 @@ static const char *why_not(const struct encoding *encoding, const struct event_r
 	return "not with this value of OFFCORE_RSP";
 }
 
-static void print_encoding(const struct encoding *encoding, enum vpmu_vendor_id vendor, bool models)
+static void print_encoding(const struct encoding *encoding, enum family family, bool models)
 {
 	const struct event_row *row =
-		event_find_encoding(vendor, encoding->select, encoding->umask);
+		event_find_encoding(family, encoding->select, encoding->umask);
 
 	fprintf(stderr, "vpmu: not counted: event %02x/%02x", encoding->select, encoding->umask);
 	if (encoding->cmask)
@@ -148,14 +171,14 @@ static void print_encoding(const struct encoding *encoding, enum vpmu_vendor_id 
 	fprintf(stderr, ": %s\n", why_not(encoding, row, models));
 }
 
-static bool print_uncounted(const char *line, enum vpmu_vendor_id vendor, bool models)
+static bool print_uncounted(const char *line, enum family family, bool models)
 {
 	struct encoding e;
 
 	if (sscanf(line, "uncounted %x %x cmask=%u inv=%u edge=%u extra=%llx", &e.select, &e.umask,
 		   &e.cmask, &e.invert, &e.edge, &e.extra) != 6)
 		return false;
-	print_encoding(&e, vendor, models);
+	print_encoding(&e, family, models);
 	return true;
 }
 
@@ -176,15 +199,19 @@ static void print_lost(const char *line)
 
 void pmu_print_report(int fd, const struct pmu_options *options)
 {
-	enum vpmu_vendor_id vendor = pmu_config(options).vendor;
+	const enum vpmu_vendor_id vendor = pmu_config(options).vendor;
+	enum family family = family_unknown(vendor);
 	int own = dup(fd);
 	FILE *file = own < 0 ? NULL : fdopen(own, "r");
+	unsigned int signature;
 	char line[256];
 
 	if (!file)
 		return;
 	while (fgets(line, sizeof(line), file))
-		if (!print_uncounted(line, vendor, pmu_models(options)))
+		if (sscanf(line, "cpu %x", &signature) == 1)
+			family = family_of(vendor, signature);
+		else if (!print_uncounted(line, family, pmu_models(options)))
 			print_lost(line);
 	fclose(file);
 }

@@ -9,8 +9,11 @@
 #include "arguments.h"
 #include "util.h"
 
+#define PMU_AUTO  "auto" /* what the guest's CPU would have */
+#define PMU_USAGE PMU_AUTO ", " ARGUMENTS_PMUS_1
+
 struct pmu_options {
-	const char *pmu;    /* one of ARGUMENTS_PMUS */
+	const char *pmu;    /* PMU_AUTO, or one of ARGUMENTS_PMUS */
 	const char *cpi;    /* cycles per instruction; a decimal fraction, checked */
 	const char *report; /* the plugin's report; NULL: none */
 	const char *trace;  /* where the guest's accesses are recorded; NULL: nowhere */
@@ -21,7 +24,7 @@ struct pmu_options {
 
 #define PMU_OPTIONS_DEFAULT                                                                        \
 	{                                                                                          \
-		.pmu = ARGUMENTS_PMU, .cpi = "1", .models = "off"                                  \
+		.pmu = PMU_AUTO, .cpi = "1", .models = "off"                                       \
 	}
 
 /*
@@ -31,6 +34,13 @@ struct pmu_options {
  */
 bool pmu_option(struct pmu_options *options, char **argv, int *i);
 
+/*
+ * Settle which PMU a guest has whose CPU is named by QEMU's words for -cpu; *cpu may be NULL,
+ * and is then a usual CPU for the PMU. Returns the CPU's signature. Fails with one line if
+ * such a CPU cannot have the PMU.
+ */
+uint32_t pmu_settle(struct pmu_options *options, const char **cpu);
+
 /* The words "file=...,pmu=..." for QEMU's -plugin; commas in paths are doubled. */
 char *pmu_plugin_argument(const struct pmu_options *options);
 
@@ -39,7 +49,7 @@ void pmu_check_files(const struct pmu_options *options);
 
 bool pmu_models(const struct pmu_options *options);
 
-/* The guest's PMU, with the events that are counted; version 0: off. */
+/* The guest's PMU, which is settled, with the events that are counted; version 0: off. */
 struct vpmu_config pmu_config(const struct pmu_options *options);
 
 /*

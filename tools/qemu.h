@@ -44,13 +44,18 @@ struct qemu {
  */
 const char *qemu_find(const char *named, struct qemu *qemu);
 
+/* A guest's PMU, and the CPU that has it. */
+struct qemu_guest {
+	const char *pmu;    /* one of ARGUMENTS_PMUS; or PMU_AUTO: what the CPU would have */
+	uint32_t signature; /* CPUID.1:EAX without the stepping */
+};
+
 /*
- * How the arguments after QEMU's name are meant, as far as the PMU is
- * concerned. Returns NULL, or in one line why it cannot be served with them.
- * *off is set if the arguments switch the guest's PMU off (-cpu ...,pmu=off).
- * pmu: the guest's, which its CPU has to be of; any guest CPU can have none.
+ * How the arguments after QEMU's name are meant, as far as the PMU is concerned. Settles
+ * guest->pmu, which may be PMU_AUTO before ("off" if the arguments switch it off: -cpu
+ * ...,pmu=off), and says guest->signature. Returns NULL, or in one line why it cannot be
+ * served with them: the CPU has to be one of the PMU's vendor; any CPU can have none.
  */
-const char *qemu_check_arguments(const char *path, char *const *arguments,
-				 const struct vpmu_config *pmu, bool *off);
+const char *qemu_settle_guest(const char *path, char *const *arguments, struct qemu_guest *guest);
 
 #endif

@@ -4,6 +4,9 @@
  * CPU model. QEMU judges everything else about them.
  */
 #define _GNU_SOURCE
+#include "cpu_models.h"
+#include "family.h"
+#include "pmu.h"
 #include "qemu.h"
 
 #include <stdlib.h>
@@ -14,24 +17,6 @@
 	"-cpu Skylake-Server works, and so does every Intel model from coreduo and Nehalem on"
 #define WORKS_AMD "-cpu EPYC works, and so does every AMD model"
 
-/*
- * The models that are not Intel's, or end before CPUID leaf 0AH, as QEMU 11.1
- * answers query-cpu-model-expansion. Every other model of QEMU is Intel's and
- * has the leaf; a model that QEMU does not know is QEMU's to refuse. With "*"
- * a name stands for all that begin so.
- */
-static const struct model {
-	const char *name;
-	const char *vendor; /* NULL: Intel's, but ends too early */
-	unsigned int level;
-} models[] = {
-	{ "qemu64", "AMD", 13 },   { "max", "AMD", 13 },      { "athlon", "AMD", 2 },
-	{ "phenom", "AMD", 5 },    { "EPYC*", "AMD", 13 },    { "Opteron*", "AMD", 13 },
-	{ "Dhyana", "Hygon", 13 }, { "YongFeng", "VIA", 31 }, { "486", NULL, 1 },
-	{ "pentium", NULL, 1 },    { "pentium2", NULL, 2 },   { "pentium3", NULL, 3 },
-	{ "qemu32", NULL, 4 },     { "kvm32", NULL, 5 },      { "base", "no vendor", 0 },
-};
-
 #define LEAF_PMU 10
 
 struct cpu {
@@ -39,41 +24,14 @@ struct cpu {
 	size_t model_length;
 	const char *vendor; /* vendor=; NULL: the model's own */
 	size_t vendor_length;
-	unsigned long level; /* level=; 0: the model's own */
+	unsigned long level;         /* level=; 0: the model's own */
+	const char *family, *number; /* family= and model=; NULL: the model's own */
 	bool pmu_off;
 };
 
 static bool is(const char *word, size_t length, const char *what)
 {
 	return strlen(what) == length && !strncmp(word, what, length);
-}
-
-/* Without the "-v2" of a versioned model. */
-static size_t base_length(const char *model, size_t length)
-{
-	size_t at = length;
-
-	while (at && model[at - 1] >= '0' && model[at - 1] <= '9')
-		at--;
-	if (at < length && at >= 2 && !strncmp(model + at - 2, "-v", 2))
-		return at - 2;
-	return length;
-}
-
-static const struct model *find_model(const char *name, size_t length)
-{
-	length = base_length(name, length);
-	for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++) {
-		size_t known = strlen(models[i].name);
-
-		if (models[i].name[known - 1] == '*') {
-			if (length >= known - 1 && !strncmp(name, models[i].name, known - 1))
-				return &models[i];
-		} else if (is(name, length, models[i].name)) {
-			return &models[i];
-		}
-	}
-	return NULL;
 }
 
 static bool is_off(const char *value, size_t length)
@@ -96,6 +54,10 @@ static void parse_feature(struct cpu *cpu, const char *feature, size_t length)
 		cpu->vendor_length = value_length;
 	} else if (is(feature, name, "level")) {
 		cpu->level = strtoul(value, NULL, 0);
+	} else if (is(feature, name, "family")) {
+		cpu->family = value;
+	} else if (is(feature, name, "model")) {
+		cpu->number = value;
 	}
 }
 
@@ -118,43 +80,93 @@ static struct cpu parse_cpu(const char *word)
 	return cpu;
 }
 
-/* The PMU of one vendor is none that the other's CPU can have. other: whose the CPU is. */
-static const char *wrong_vendor(const struct cpu *cpu, bool amd, const char *other)
+/* What the guest's CPUID says. */
+struct identity {
+	const char *name; /* of the model */
+	size_t length;
+	const char *vendor; /* "Intel", "AMD", or another */
+	unsigned long level;
+	uint32_t signature;
+};
+
+static const char *vendor_of(const struct cpu *cpu, const struct cpu_model *model)
+{
+	if (!cpu->vendor)
+		return model ? model->vendor : "Intel";
+	if (is(cpu->vendor, cpu->vendor_length, "GenuineIntel"))
+		return "Intel";
+	if (is(cpu->vendor, cpu->vendor_length, "AuthenticAMD"))
+		return "AMD";
+	return text("vendor=%.*s", (int)cpu->vendor_length, cpu->vendor);
+}
+
+/* A model that is not known is QEMU's to refuse, or a newer one of Intel's. */
+static struct identity identify(const struct cpu *cpu)
+{
+	struct identity id = { .name = cpu->model ? cpu->model : "qemu64",
+			       .length = cpu->model ? cpu->model_length : strlen("qemu64") };
+	const struct cpu_model *model = cpu_model_find(id.name, id.length);
+	unsigned long family = model ? model->family : 0, number = model ? model->model : 0;
+
+	id.vendor = vendor_of(cpu, model);
+	id.level = cpu->level ? cpu->level : model ? model->level : LEAF_PMU;
+	if (cpu->family)
+		family = strtoul(cpu->family, NULL, 0);
+	if (cpu->number)
+		number = strtoul(cpu->number, NULL, 0);
+	id.signature = family_signature((unsigned int)family, (unsigned int)number);
+	return id;
+}
+
+static bool is_intel(const struct identity *id)
+{
+	return !strcmp(id->vendor, "Intel");
+}
+
+static bool is_amd(const struct identity *id)
+{
+	return !strcmp(id->vendor, "AMD");
+}
+
+/* The PMU of one vendor is none that the other's CPU can have. */
+static const char *wrong_vendor(const struct cpu *cpu, const struct identity *id, bool amd)
 {
 	const char *wanted = amd ? "AMD" : "Intel";
 	const char *works = amd ? WORKS_AMD : WORKS_INTEL " (AMD's: --pmu amd-v2)";
 
 	if (cpu->vendor)
-		return text("the guest's CPU has vendor=%.*s, which is not %s; %s",
-			    (int)cpu->vendor_length, cpu->vendor, wanted, works);
+		return text("the guest's CPU has %s, which is not %s; %s", id->vendor, wanted,
+			    works);
 	if (!cpu->model)
 		return text("without -cpu QEMU's guest has an AMD CPU, not an Intel one; %s",
 			    works);
-	return text("-cpu %.*s is not an %s CPU (%s); %s", (int)cpu->model_length, cpu->model,
-		    wanted, other, works);
+	return text("-cpu %.*s is not an %s CPU (%s); %s", (int)id->length, id->name, wanted,
+		    id->vendor, works);
 }
 
-static const char *check_cpu(const struct cpu *cpu, enum vpmu_vendor_id pmu)
+static const char *check_cpu(const struct cpu *cpu, const struct identity *id, bool amd)
 {
-	const char *name = cpu->model ? cpu->model : "qemu64";
-	size_t length = cpu->model ? cpu->model_length : strlen(name);
-	const struct model *model = find_model(name, length);
-	const char *vendor = model && model->vendor ? model->vendor : "Intel";
-	unsigned long level = cpu->level ? cpu->level : model ? model->level : LEAF_PMU;
-
-	if (cpu->vendor && is(cpu->vendor, cpu->vendor_length, "GenuineIntel"))
-		vendor = "Intel";
-	else if (cpu->vendor && is(cpu->vendor, cpu->vendor_length, "AuthenticAMD"))
-		vendor = "AMD";
-	else if (cpu->vendor)
-		vendor = "";
-	if (strcmp(vendor, pmu == VPMU_AMD ? "AMD" : "Intel") != 0)
-		return wrong_vendor(cpu, pmu == VPMU_AMD, vendor);
-	if (pmu == VPMU_INTEL && level < LEAF_PMU)
+	if (amd ? !is_amd(id) : !is_intel(id))
+		return wrong_vendor(cpu, id, amd);
+	if (!amd && id->level < LEAF_PMU)
 		return text("-cpu %.*s is too old to have a PMU (its CPUID ends at leaf %lu, "
 			    "before 0AH); " WORKS_INTEL,
-			    (int)length, name, level);
+			    (int)id->length, id->name, id->level);
 	return NULL;
+}
+
+static const char *settle(const struct cpu *cpu, struct qemu_guest *guest)
+{
+	struct identity id = identify(cpu);
+	struct vpmu_config config;
+
+	guest->signature = id.signature;
+	if (cpu->pmu_off)
+		guest->pmu = "off";
+	else if (!strcmp(guest->pmu, PMU_AUTO))
+		guest->pmu = family_pmu(is_amd(&id) ? VPMU_AMD : VPMU_INTEL, id.signature);
+	arguments_pmu(guest->pmu, &config);
+	return config.version ? check_cpu(cpu, &id, config.vendor == VPMU_AMD) : NULL;
 }
 
 static bool is_accelerator(const char *word, size_t length)
@@ -253,8 +265,7 @@ static bool takes_any_text(const char *name)
 	return false;
 }
 
-const char *qemu_check_arguments(const char *path, char *const *arguments,
-				 const struct vpmu_config *pmu, bool *off)
+const char *qemu_settle_guest(const char *path, char *const *arguments, struct qemu_guest *guest)
 {
 	struct reading reading = { 0 };
 
@@ -268,12 +279,11 @@ const char *qemu_check_arguments(const char *path, char *const *arguments,
 		if (takes_any_text(name) && arguments[1])
 			arguments++;
 	}
-	*off = reading.cpu.pmu_off;
 	/* QEMU prefers KVM if its own name ends so. */
 	if (!reading.accelerator_named && has_suffix(path, "kvm"))
 		reading.accelerator = "kvm";
 	if (reading.accelerator)
 		return text("-accel %s is not served yet: there is a PMU only with -accel tcg",
 			    reading.accelerator);
-	return pmu->version && !*off ? check_cpu(&reading.cpu, pmu->vendor) : NULL;
+	return settle(&reading.cpu, guest);
 }

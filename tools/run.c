@@ -22,11 +22,12 @@ const char run_usage[] =
 	"\n"
 	"Starts QEMU with a PMU in its guest. QEMU is a path; or a name that is looked up\n"
 	"on PATH, then in the QEMU that `make setup' has unpacked. It must be 11.1 or newer\n"
-	"and have plugins. The guest's CPU must be an Intel model (-cpu Skylake-Server).\n"
-	"pmu=off in QEMU's -cpu argument switches the PMU off.\n"
+	"and have plugins. The guest's CPU, QEMU's -cpu, is one of Intel's or AMD's; pmu=off\n"
+	"there switches the PMU off.\n"
 	"\n"
-	"  --pmu PMU      " ARGUMENTS_PMUS_1 ",\n"
-	"                 " ARGUMENTS_PMUS_2 ": the guest's PMU (default: " ARGUMENTS_PMU ")\n"
+	"  --pmu PMU      " PMU_USAGE ",\n"
+	"                 " ARGUMENTS_PMUS_2 ": the guest's PMU; auto, the default, is what\n"
+	"                 such a CPU has\n"
 	"  --cpi N        cycles per instruction, 0.001 to 1000 (default: 1)\n"
 	"  --models WHICH on or off: count branch and cache misses of models (default: off)\n"
 	"  --cache CACHES the model's caches, each NAME=SIZE:WAYS:LINE, of l1i, l1d, l2 and\n"
@@ -116,10 +117,9 @@ int command_run(int argc, char **argv)
 {
 	struct pmu_options options = PMU_OPTIONS_DEFAULT;
 	struct args words = { 0 };
-	struct vpmu_config config;
+	struct qemu_guest guest;
 	struct qemu qemu;
 	const char *error;
-	bool off;
 	int at, report, status;
 
 	(void)argc;
@@ -129,14 +129,13 @@ int command_run(int argc, char **argv)
 	if (!argv[at])
 		fail("run: which QEMU? For example: vpmu run -- qemu-system-x86_64 "
 		     "-cpu Skylake-Server ...");
-	config = pmu_config(&options);
+	guest.pmu = options.pmu;
 	error = qemu_find(argv[at], &qemu);
 	if (!error)
-		error = qemu_check_arguments(qemu.path, argv + at + 1, &config, &off);
+		error = qemu_settle_guest(qemu.path, argv + at + 1, &guest);
 	if (error)
 		fail("%s", error);
-	if (off)
-		options.pmu = "off";
+	options.pmu = guest.pmu;
 	pmu_check_files(&options);
 	report = own_report(&options);
 	args_add_all(&words, qemu.argv.v);

@@ -7,6 +7,7 @@
 #ifndef VPMU_QEMU_EVENTS_H
 #define VPMU_QEMU_EVENTS_H
 
+#include "family.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,9 +35,22 @@ enum event_class {
 	CLASS_NONE = CLASS_COUNT, /* nothing counts it */
 };
 
+/* Why an event is not counted. */
+#define NO_PIPELINE  "no pipeline is modelled"
+#define NO_UOPS      "micro-operations are not modelled"
+#define NO_OUTCOME   "branch outcomes are not observed"
+#define NO_KIND      "such branches are not told apart from others"
+#define NO_SOURCE    "where an instruction's data came from is not followed"
+#define NO_CACHES    "the caches of this processor are not modelled"
+#define NO_RESPONSES "what this processor's OFFCORE_RSP asks for is not modelled"
+#define NO_TLB       "no TLB is modelled: the size of the guest's pages cannot be seen"
+
+#define IN_FAMILY(family) (UINT32_C(1) << (family))
+
 struct event_row {
+	uint32_t families;     /* IN_FAMILY() of each that has the event so encoded */
 	enum vpmu_event_id id; /* VPMU_EVENT_RAW: select and umask say which event it is */
-	uint8_t select;        /* 0 of events whose encoding the library knows */
+	uint16_t select;       /* 0 of events whose encoding the library knows */
 	uint8_t umask;
 	enum event_class class; /* CLASS_NONE: not counted */
 	bool cycles;            /* it counts cycles: instructions times cpi */
@@ -44,13 +58,26 @@ struct event_row {
 	const char *why;        /* why it is not counted; NULL if it is */
 };
 
-/* The events of a vendor's PMU. */
+/* How the tables write rows of events without an id. */
+#define COUNTED(families, select, umask, class, name)                                              \
+	{                                                                                          \
+		families, VPMU_EVENT_RAW, select, umask, class, false, name, NULL                  \
+	}
+#define REFUSED(families, select, umask, name, why)                                                \
+	{                                                                                          \
+		families, VPMU_EVENT_RAW, select, umask, CLASS_NONE, false, name, why              \
+	}
+
 struct event_table {
 	const struct event_row *rows;
 	size_t count;
 };
 
-struct event_table event_table(enum vpmu_vendor_id vendor);
+/* The tables of the vendors; event_next() and what follows take a family's rows out of them. */
+extern const struct event_table events_intel, events_amd;
+
+/* The family's row behind this one, or its first behind NULL; NULL: there is none. */
+const struct event_row *event_next(enum family family, const struct event_row *row);
 
 /* Whether it is the count of a model, not of what the guest does. */
 static inline bool event_is_modelled(const struct event_row *row)
@@ -61,7 +88,7 @@ static inline bool event_is_modelled(const struct event_row *row)
 /* NULL if the event is counted, with models or without; else why not. */
 const char *event_why_not(const struct event_row *row, bool models);
 
-/* The events with an id that are counted: struct vpmu_config's events. */
+/* The events with an id that are counted, in all of a vendor's families: struct vpmu_config's. */
 uint32_t events_with_id(enum vpmu_vendor_id vendor, bool models);
 
 /* How a guest selects the row's event. */
@@ -70,11 +97,11 @@ struct event_encoding {
 	uint8_t umask;
 };
 
-struct event_encoding event_encoding(enum vpmu_vendor_id vendor, const struct event_row *row);
+struct event_encoding event_encoding(enum family family, const struct event_row *row);
 
-/* The row of an event, or of an encoding; NULL if the table does not know it. */
-const struct event_row *event_find(enum vpmu_vendor_id vendor, const struct vpmu_event *event);
-const struct event_row *event_find_encoding(enum vpmu_vendor_id vendor, unsigned int select,
+/* The row of an event, or of an encoding; NULL if the family has none that is known here. */
+const struct event_row *event_find(enum family family, const struct vpmu_event *event);
+const struct event_row *event_find_encoding(enum family family, unsigned int select,
 					    unsigned int umask);
 
 #endif

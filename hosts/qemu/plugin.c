@@ -219,7 +219,7 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 			return -1;
 	arguments_pmu(pmu_name, &config);
 	config = arguments_pmu_counting(pmu_name, events_with_id(config.vendor, models_enabled()));
-	formula_set_vendor(config.vendor);
+	formula_set_family(family_unknown(config.vendor));
 	config.nested = config.vendor == VPMU_AMD && config.version != 0;
 	if (config.vendor == VPMU_INTEL && config.version != 0)
 		config.event_registers = models_event_registers();

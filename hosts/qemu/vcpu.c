@@ -6,6 +6,7 @@
 #include "guest/registers.h"
 #include "models/models.h"
 #include "record.h"
+#include "report.h"
 #include "selftest.h"
 #include "serve/serve.h"
 #include <stdatomic.h>
@@ -104,6 +105,17 @@ struct vcpu *vcpu_get(unsigned int index)
 	if (!vcpus[index])
 		vcpu_started(index, NULL);
 	return vcpus[index];
+}
+
+/* All of a machine's are of one kind. */
+void vcpus_identify(uint32_t signature)
+{
+	static atomic_bool known;
+
+	if (atomic_exchange(&known, true))
+		return;
+	formula_set_family(family_of(config.vendor, signature));
+	report("cpu 0x%08x\n", signature);
 }
 
 bool vcpus_exist(void)

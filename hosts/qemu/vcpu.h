@@ -54,6 +54,10 @@ void vcpu_stopped(unsigned int index, void *unused);
 
 /* Has any vCPU started? */
 bool vcpus_exist(void);
+
+/* The signature that a processor has in EDX as it begins; the first one counts. */
+void vcpus_identify(uint32_t signature);
+
 void vcpus_each(void (*function)(struct vcpu *vcpu));
 /* RESET of the machine, by the boot processor; the others do not run yet. */
 void vcpus_reset(void);

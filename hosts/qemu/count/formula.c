@@ -10,16 +10,16 @@
 static struct cpi cpi = { 1, 1 };
 
 /* Whose encodings events have. */
-static enum vpmu_vendor_id vendor;
+static enum family family;
 
 void formula_set_cpi(struct cpi given)
 {
 	cpi = given;
 }
 
-void formula_set_vendor(enum vpmu_vendor_id given)
+void formula_set_family(enum family given)
 {
-	vendor = given;
+	family = given;
 }
 
 /* a * b / c without overflow, for totals below 2^62 and cpi's small numbers. */
@@ -73,7 +73,7 @@ static bool masked_formula(const struct vpmu_event *event, struct formula *f)
 
 bool formula_of(const struct vpmu_event *event, struct formula *f)
 {
-	const struct event_row *row = event_find(vendor, event);
+	const struct event_row *row = event_find(family, event);
 
 	if (!row || event_why_not(row, models_enabled()))
 		return false;

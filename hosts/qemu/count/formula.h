@@ -19,7 +19,7 @@ struct formula {
 };
 
 void formula_set_cpi(struct cpi cpi);
-void formula_set_vendor(enum vpmu_vendor_id vendor);
+void formula_set_family(enum family family);
 
 /* False if the event cannot be counted exactly. */
 bool formula_of(const struct vpmu_event *event, struct formula *f);

@@ -43,6 +43,7 @@ void reset_look(unsigned int vcpu_index, void *unused)
 	(void)unused;
 	if (!has_begun())
 		return;
+	vcpus_identify((uint32_t)reg_read(GUEST_DX));
 	if (reg_read(GUEST_IP) == RESET_IP && reg_read(GUEST_KGSBASE) == 0)
 		vcpus_reset();
 	else
