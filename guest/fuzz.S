@@ -4,6 +4,8 @@
  * registers and flags in, a jump to in->target, which returns, and all of them
  * out. At any privilege level; a single step of it ends here.
  */
+#include "callee_saved.h"
+
 #define RAX    0
 #define RBX    8
 #define RCX    16
@@ -20,12 +22,7 @@
 	.text
 	.globl fuzz_run
 fuzz_run:
-	push %rbx
-	push %rbp
-	push %r12
-	push %r13
-	push %r14
-	push %r15
+	push_callee_saved
 	push %rsi
 	mov %rsp, RSP_BEFORE(%rsi)
 	lea 1f(%rip), %rax
@@ -76,12 +73,7 @@ fuzz_run:
 	mov %rsp, RSP(%rbx)
 	cld
 	pop %rsi
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
+	pop_callee_saved
 	ret
 
 	.section .note.GNU-stack, "", @progbits

@@ -4,6 +4,7 @@
  * mode and back. All of it leaves its mode by INT or by a fault. SDM vol. 3,
  * "Switching Out of IA-32e Mode Operation", "8086 Emulation".
  */
+#include "callee_saved.h"
 #include "layout.h"
 #include "modes.h"
 
@@ -223,12 +224,7 @@ leave:
  */
 	.globl legacy_enter
 legacy_enter:
-	push %rbx
-	push %rbp
-	push %r12
-	push %r13
-	push %r14
-	push %r15
+	push_callee_saved
 	mov %rsp, saved_rsp
 	sidt saved_idt_pointer
 	push $SEL_CODE32
@@ -289,12 +285,7 @@ legacy_real:
 /* void compatible_enter(const struct legacy *to): the same without leaving long mode. */
 	.globl compatible_enter, compatible_leave
 compatible_enter:
-	push %rbx
-	push %rbp
-	push %r12
-	push %r13
-	push %r14
-	push %r15
+	push_callee_saved
 	mov %rsp, saved_rsp
 	mov 8(%rdi), %eax
 	push %rax
@@ -316,12 +307,7 @@ compatible_leave:
 	mov %eax, %es
 	mov %eax, %ss
 pop_all:
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
+	pop_callee_saved
 	ret
 
 	.data

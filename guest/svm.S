@@ -3,6 +3,7 @@
  * A hypervisor's VMRUN between two WRMSRs, and the programs of its guests. A program ends
  * with VMMCALL, which is intercepted.
  */
+#include "callee_saved.h"
 #include "svm.h"
 
 	.text
@@ -13,12 +14,7 @@
  */
 	.globl svm_enter
 svm_enter:
-	push %rbx
-	push %rbp
-	push %r12
-	push %r13
-	push %r14
-	push %r15
+	push_callee_saved
 	mov %rdi, svm_now
 	clgi
 	mov RUN_RBX(%rdi), %rbx
@@ -48,12 +44,7 @@ svm_enter:
 	mov %rbp, RUN_RBP(%rdi)
 	mov %r9, RUN_R9(%rdi)
 	stgi
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
+	pop_callee_saved
 	ret
 
 	.macro program name

@@ -76,6 +76,8 @@ enum { MSR_PERF_CTL0 = 0xc0010200, MSR_PERF_CTR0 = 0xc0010201 };
 #define SEL_HOST_ONLY  (1ull << 41)
 #define COUNT          (SEL_ALL | EVENT_INSTRUCTIONS)
 
+#define VECTOR_TIMER 0x42
+
 struct svm_run {
 	uint64_t vmcb, msr, on, off;
 	uint64_t rbx, rcx, rdx, rsi, rdi, rbp, r9;
@@ -104,6 +106,8 @@ void guest_new(const char *program, uint64_t intercepts, uint32_t exceptions);
 void guest_at_level_3(void);
 /* Run the guest to its next exit, and count meanwhile by counter 0. Returns the exit code. */
 uint64_t guest_run(uint64_t flags);
+/* What waits for the hypervisor comes now. */
+void take_interrupts(void);
 /* Counter 0. */
 uint64_t count(void);
 void count_clear(void);

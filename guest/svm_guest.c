@@ -103,6 +103,13 @@ uint64_t guest_run(uint64_t flags)
 	return vmcb_get(VMCB_EXIT_CODE);
 }
 
+void take_interrupts(void)
+{
+	interrupts_on();
+	cpu_relax();
+	interrupts_off();
+}
+
 uint64_t count(void)
 {
 	return rdmsr(MSR_PERF_CTR0);

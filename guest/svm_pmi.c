@@ -4,8 +4,7 @@
  */
 #include "svm.h"
 
-#define VECTOR_PMI   0x40
-#define VECTOR_TIMER 0x42
+#define VECTOR_PMI 0x40
 
 /* The guest counter overflows in the guest's loop. */
 static uint64_t run_to_overflow(uint64_t intercepts, uint64_t period)
@@ -57,9 +56,7 @@ static void test_vector(void)
 	   "a PMI of a vector is a #VMEXIT of an interrupt (exit %lx, %lu, %lu)", exit, ran,
 	   count());
 	is(this_cpu()->traps[VECTOR_PMI] - pmis, 0, "which the guest does not see");
-	interrupts_on();
-	cpu_relax();
-	interrupts_off();
+	take_interrupts();
 	is(this_cpu()->traps[VECTOR_PMI] - pmis, 1, "and the hypervisor takes when it lets it");
 	apic_write(APIC_LVTPC, LVT_MASKED);
 }
@@ -101,9 +98,7 @@ static void test_storm(void)
 		if (exit != EXIT_INTR)
 			break;
 		exits++;
-		interrupts_on();
-		cpu_relax();
-		interrupts_off();
+		take_interrupts();
 	}
 	apic_write(APIC_LVT_TIMER, LVT_MASKED);
 	ok(exit == EXIT_VMMCALL && run.rbp == 0,

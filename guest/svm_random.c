@@ -5,8 +5,7 @@
  */
 #include "svm.h"
 
-#define VECTOR_TIMER 0x42
-#define GUESTS       20000
+#define GUESTS 20000
 
 enum { MSR_GLOBAL_CTL = 0xc0000301 };
 
@@ -99,9 +98,7 @@ static void run_guests(void)
 
 			if (exit == EXIT_VMMCALL)
 				break;
-			interrupts_on();
-			cpu_relax();
-			interrupts_off();
+			take_interrupts();
 		}
 	}
 }

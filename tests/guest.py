@@ -78,12 +78,13 @@ def qemu_command(guest, model, processors, options):
     append = f"cpus={processors} seconds={STORM_SECONDS}"
     if model.startswith("intel-v"):
         append += f" version={model[len('intel-v'):]}"
+    cpu = "EPYC-v1,+svm" if model in AMD_MODELS else "Skylake-Server"
     command = [
         os.path.join(ROOT, "usr/lib64/ld-linux-x86-64.so.2"), "--library-path", lib,
         os.path.join(ROOT, "usr/bin/qemu-system-x86_64"),
         "-L", os.path.join(share, "qemu"), "-L", os.path.join(share, "seabios"),
         "-kernel", os.path.join(BUILD, "guest", guest + ".elf"),
-        "-cpu", "EPYC-v1,+svm" if model in AMD_MODELS else "Skylake-Server", "-smp", str(processors), "-m", "64",
+        "-cpu", cpu, "-smp", str(processors), "-m", "64",
         "-display", "none", "-nodefaults", "-no-user-config", "-serial", "stdio",
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-append", append,
     ]

@@ -3,15 +3,12 @@
  * A call between two WRMSRs, with nothing else between them but what
  * MEASURE_INSTRUCTIONS says.
  */
+#include "callee_saved.h"
+
 	.text
 	.globl measured_call, measured_call_begin
 measured_call:
-	push %rbx
-	push %rbp
-	push %r12
-	push %r13
-	push %r14
-	push %r15
+	push_callee_saved
 	push %rdi
 	mov (%rdi), %rax
 	mov %rax, %rdx
@@ -33,12 +30,7 @@ measured_call_begin:
 	mov %r13d, %edx
 	wrmsr
 	pop %rdi
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
+	pop_callee_saved
 	ret
 
 	.section .note.GNU-stack, "", @progbits

@@ -3,6 +3,7 @@
  * Entry of every exception and interrupt, and the way to ring 3 and back.
  * What to do with a trap is decided in trap.c.
  */
+#include "callee_saved.h"
 #include "layout.h"
 
 	.text
@@ -60,12 +61,7 @@ trap_common:
 /* uint64_t user_call(uint64_t (*function)(void *), void *argument) */
 	.globl user_call, user_return
 user_call:
-	push %rbx
-	push %rbp
-	push %r12
-	push %r13
-	push %r14
-	push %r15
+	push_callee_saved
 	mov %rsp, %gs:CPU_KERNEL_RSP
 	mov %rdi, %rbx
 	mov %rsi, %rdi
@@ -77,12 +73,7 @@ user_call:
 	iretq
 /* trap.c lets a VECTOR_USER_RETURN go on here, at level 0 again. */
 user_return:
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
+	pop_callee_saved
 	ret
 
 user_start:
