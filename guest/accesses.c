@@ -75,7 +75,7 @@ static void work(void)
 static void overflow(void)
 {
 	do_wrmsr(MSR_GLOBAL_CTRL, 0);
-	do_wrmsr(MSR_PERFEVTSEL0, EVENT_INSTRUCTIONS | SEL_ALL | SEL_INT);
+	do_wrmsr(MSR_PERFEVTSEL0, event_select(EVENT_INSTRUCTIONS, SEL_ALL | SEL_INT));
 	do_wrmsr(MSR_PMC0, (uint32_t)-500);
 	do_wrmsr(MSR_GLOBAL_CTRL, 1);
 	work();

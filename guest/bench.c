@@ -43,8 +43,8 @@ static const struct {
 	unsigned int counter;
 	enum event event;
 } offered[] = {
-	{ 32, EVENT_INSTRUCTIONS },       { 33, EVENT_CYCLES },       { 0, EVENT_BRANCHES },
-	{ 1, EVENT_SKYLAKE_CONDITIONAL }, { 2, EVENT_SKYLAKE_LOADS }, { 3, EVENT_SKYLAKE_STORES },
+	{ 32, EVENT_INSTRUCTIONS }, { 33, EVENT_CYCLES }, { 0, EVENT_BRANCHES },
+	{ 1, EVENT_CONDITIONAL },   { 2, EVENT_LOADS },   { 3, EVENT_STORES },
 	{ 34, EVENT_REF_CYCLES },
 };
 

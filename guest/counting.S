@@ -269,14 +269,14 @@ invalid_after:
 	.quad invalid_at, invalid_after
 	.text
 
-	/* 10 at a time: the counter is off between the last two. */
+	/* 10 at a time: the counter is off between the last two. An MSR, and its values on and off. */
 	sequence toggle
-	mov $0x38f, %ecx
-	mov (%rdi), %esi
+	mov (%rdi), %ecx
+	mov 4(%rdi), %esi
+	mov 8(%rdi), %eax
 	.rept 10
 	nop
 	.endr
-	xor %eax, %eax
 	xor %edx, %edx
 	wrmsr			/* 15 in all */
 	.rept 10

@@ -57,10 +57,11 @@ exact_\name:
 	mov $0, %ecx
 	ret
 
-	/* 3 + 5 * 100: the REP is the first of its block, which jumps back to it. */
+	/* 4 + 5 * 100: the REP is the first of its block, which jumps back to it. */
 	sequence rep_loop
 	mov $100, %edx
 	mov %rdi, %rsi
+	mov $300, %ecx
 1:	rep stosb
 	mov %rsi, %rdi
 	mov $300, %ecx

@@ -26,8 +26,6 @@ sequence exact_empty, exact_rep_0, exact_rep_1, exact_rep_2, exact_rep_255, exac
 	exact_int_50;
 extern const char exact_break_at[], exact_syscall_entry[];
 
-extern volatile uint64_t window_table[512];
-
 static char buffer[0x20000] __attribute__((aligned(4096)));
 static volatile uint64_t came; /* traps of the kind that a row asks for */
 
@@ -52,7 +50,7 @@ static void program_counters(uint64_t branch_levels)
 	counter_program(0, EVENT_INSTRUCTIONS, SEL_EN | SEL_USR);
 	counter_program(1, EVENT_INSTRUCTIONS, SEL_EN | SEL_OS);
 	counter_program(2, EVENT_BRANCHES, SEL_EN | branch_levels);
-	counter_program(3, EVENT_SKYLAKE_CONDITIONAL, SEL_EN | branch_levels);
+	counter_program(3, EVENT_CONDITIONAL, SEL_EN | branch_levels);
 }
 
 static struct counts read_counters(void)
@@ -121,10 +119,8 @@ static void prepare(enum setting setting)
 	case PLAIN:
 		break;
 	case PAGES:
-		for (unsigned int i = 0; i < WINDOW_PAGES; i++) {
-			window_table[i] = 0;
-			__asm__ volatile("invlpg (%0)" : : "r"(window_page(i)) : "memory");
-		}
+		for (unsigned int i = 0; i < WINDOW_PAGES; i++)
+			window_unmap(i);
 		break;
 	case TIMER:
 		apic_write(APIC_TIMER_DIVIDE, 0xb);
@@ -178,7 +174,7 @@ static const struct row rows[] = {
 	{ "REP with 32-bit addresses", exact_rep_addr32, 4, 1, 0, 0, PLAIN },
 	{ "REPNE SCAS that ends early", exact_repne_scas, 5, 1, 0, 0, PLAIN },
 	{ "REPs one behind the other", exact_rep_rep, 8, 2, 0, 0, PLAIN },
-	{ "REP at the start of a loop", exact_rep_loop, 503, 101, 100, 0, PLAIN },
+	{ "REP at the start of a loop", exact_rep_loop, 504, 101, 100, 0, PLAIN },
 	{ "REP that interrupts come into", exact_rep_long, 2002, 401, 400, 2, TIMER },
 	{ "code that interrupts come into", exact_straight, 120002, 20001, 20000, 0, TIMER },
 	{ "REP with page faults", exact_rep_faults, 5, 1, 0, 3, PAGES },
@@ -281,7 +277,6 @@ static struct counts measure_program(const struct program *program)
 	/* What the program leaves in memory would be another start for the next. */
 	memset(buffer, 0, sizeof(buffer));
 	program_counters(SEL_USR | SEL_OS);
-	counter_write(32, 0);
 	measure_all(run_user, (void *)(uintptr_t)program->run);
 	got = read_counters();
 	return got;

@@ -37,8 +37,6 @@ static uint8_t code[MAX_CPUS][CODE_SIZE] __attribute__((aligned(4096)));
 static volatile bool stop;
 static unsigned int cpus_count;
 
-extern volatile uint64_t window_table[512];
-
 /* One processor at a time prints. */
 static volatile int printing;
 static volatile unsigned int findings;
@@ -144,7 +142,7 @@ static void on_page_fault(struct frame *frame)
 	uint64_t address;
 
 	__asm__ volatile("mov %%cr2, %0" : "=r"(address));
-	if (address - (uintptr_t)window_page(page) >= PAGE || window_table[page])
+	if (address - (uintptr_t)window_page(page) >= PAGE || window_is_mapped(page))
 		unexpected(worker, frame);
 	window_map(page, code[worker - workers] + PAGE);
 	worker->outcome->page_faults++;
@@ -210,13 +208,8 @@ static void run(struct worker *worker, struct outcome *outcome, bool accesses)
 
 	memset(outcome, 0, sizeof(*outcome));
 	snippet_write(&worker->snippet, code[index] + worker->place, accesses);
-	if (worker->missing) {
-		window_table[first_page(worker) + 1] = 0;
-		__asm__ volatile("invlpg (%0)"
-				 :
-				 : "r"(window_page(first_page(worker) + 1))
-				 : "memory");
-	}
+	if (worker->missing)
+		window_unmap(first_page(worker) + 1);
 	for (unsigned int i = 0; i < ARRAY_SIZE(worker->memory); i++)
 		worker->memory[i] = worker->in.r8 * (i + 3);
 	worker->in.rbp = (uintptr_t)outcome->results;
@@ -416,8 +409,8 @@ static void sample(struct worker *worker)
 	apic_write(APIC_LVTPC, chance(&worker->state, 2) ? LVT_NMI : VECTOR_PMI);
 	write_msr(worker, MSR_A_PMC0 + i, pmu_value_mask() + 1 - period);
 	write_msr(worker, MSR_PERFEVTSEL0 + i,
-		  EVENT_INSTRUCTIONS | SEL_INT | SEL_EN |
-			  flags[below(&worker->state, ARRAY_SIZE(flags))]);
+		  event_select(EVENT_INSTRUCTIONS,
+			       SEL_INT | SEL_EN | flags[below(&worker->state, ARRAY_SIZE(flags))]));
 	write_msr(worker, MSR_GLOBAL_CTRL, pmu_all());
 }
 

@@ -219,9 +219,8 @@ static uint32_t random_leaf(uint64_t *state)
 /* Values that mean something, or almost, more often than chance would. */
 static uint64_t random_value(uint64_t *state, uint32_t msr)
 {
-	static const uint16_t events[] = { EVENT_INSTRUCTIONS,  EVENT_CYCLES,
-					   EVENT_BRANCHES,      EVENT_SKYLAKE_LOADS,
-					   EVENT_SKYLAKE_CALLS, EVENT_SKYLAKE_INTERRUPTS };
+	static const enum event events[] = { EVENT_INSTRUCTIONS, EVENT_CYCLES, EVENT_BRANCHES,
+					     EVENT_LOADS,        EVENT_CALLS,  EVENT_INTERRUPTS };
 	static const uint32_t lvtpc[] = { LVT_NMI, 0x50, LVT_NMI | LVT_MASKED, 0x50 };
 	uint64_t value = next_random(state);
 
@@ -243,7 +242,8 @@ static uint64_t random_value(uint64_t *state, uint32_t msr)
 	case 6:
 		return 1ull << (value & 63);
 	default:
-		return events[value % ARRAY_SIZE(events)] | (value & (SEL_ALL | SEL_INT)) | SEL_EN;
+		return event_select(events[value % ARRAY_SIZE(events)],
+				    (value & (SEL_ALL | SEL_INT)) | SEL_EN);
 	}
 }
 

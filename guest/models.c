@@ -445,10 +445,10 @@ static void test_offcore_changes(void)
 	   "the same counter counts with another value");
 	is(offcore_reads(3, OFFCORE_OF_STATE), 0, "and no more when that has been taken back");
 	offcore_reads(3, OFFCORE_READS);
-	wrmsr(MSR_PERFEVTSEL0 + 3, EVENT_SKYLAKE_OFFCORE_0);
+	counter_program(3, EVENT_SKYLAKE_OFFCORE_0, 0);
 	counter_program(1, EVENT_SKYLAKE_OFFCORE_0, SEL_ALL);
 	is(offcore_reads(1, 0), 0, "another counter counts with another value");
-	wrmsr(MSR_PERFEVTSEL0 + 1, EVENT_SKYLAKE_OFFCORE_0);
+	counter_program(1, EVENT_SKYLAKE_OFFCORE_0, 0);
 	wrmsr(MSR_OFFCORE_RSP_0, OFFCORE_READS);
 	counter_program(3, EVENT_SKYLAKE_OFFCORE_0, SEL_ALL);
 	is(offcore_reads(3, OFFCORE_READS), 2 * 24576, "and the first, started again, as before");

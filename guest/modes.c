@@ -342,9 +342,9 @@ static bool counts(const struct mode *mode, const char *code, unsigned int per_t
 	for (unsigned int turns = TURNS; turns <= 2 * TURNS; turns += TURNS) {
 		pmu_clear();
 		counter_program(0, EVENT_INSTRUCTIONS, SEL_EN | level);
-		counter_program(1, EVENT_SKYLAKE_CONDITIONAL, SEL_EN | level);
+		counter_program(1, EVENT_CONDITIONAL, SEL_EN | level);
 		counter_program(2, EVENT_BRANCHES, SEL_EN | level);
-		counter_program(3, EVENT_SKYLAKE_FAR_BRANCHES, SEL_EN | level);
+		counter_program(3, EVENT_FAR_BRANCHES, SEL_EN | level);
 		if (mode->user)
 			wrmsr(MSR_GLOBAL_CTRL, COUNTERS);
 		request->turns = turns;

@@ -32,7 +32,7 @@ static void program(void *unused)
 {
 	(void)unused;
 	pmu_clear();
-	wrmsr(MSR_PERFEVTSEL0, EVENT_INSTRUCTIONS | SEL_EN | SEL_USR);
+	wrmsr(MSR_PERFEVTSEL0, event_select(EVENT_INSTRUCTIONS, SEL_EN | SEL_USR));
 	wrmsr(MSR_FIXED_CTR_CTRL, FIXED_SETTING);
 	counter_write(0, VALUE);
 	counter_write(33, VALUE + 1);

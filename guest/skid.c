@@ -30,8 +30,7 @@ static void on_pmi(struct frame *frame)
 	if (skid < pmi.least)
 		pmi.least = skid;
 	counter_write(0, 0 - pmi.period);
-	wrmsr(MSR_GLOBAL_OVF_CTRL, 1);
-	apic_write(APIC_LVTPC, pmi.lvtpc);
+	pmu_acknowledge(pmi.lvtpc);
 	if (frame->vector == VECTOR_PMI)
 		apic_write(APIC_EOI, 0);
 }

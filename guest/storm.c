@@ -52,8 +52,8 @@ static uint32_t random_msr(uint64_t r)
 /* Values that mean something, or almost, more often than chance would. */
 static uint64_t random_value(uint64_t r, uint64_t *state)
 {
-	static const uint16_t events[] = { EVENT_INSTRUCTIONS, EVENT_CYCLES, EVENT_BRANCHES,
-					   EVENT_SKYLAKE_LOADS, EVENT_SKYLAKE_CALLS };
+	static const enum event events[] = { EVENT_INSTRUCTIONS, EVENT_CYCLES, EVENT_BRANCHES,
+					     EVENT_LOADS, EVENT_CALLS };
 	uint64_t value = next_random(state);
 
 	switch (r >> 32 & 7) {
@@ -70,7 +70,8 @@ static uint64_t random_value(uint64_t r, uint64_t *state)
 	case 5:
 		return pmu_all();
 	default:
-		return events[value % ARRAY_SIZE(events)] | (value & (SEL_ALL | SEL_INT)) | SEL_EN;
+		return event_select(events[value % ARRAY_SIZE(events)],
+				    (value & (SEL_ALL | SEL_INT)) | SEL_EN);
 	}
 }
 

@@ -69,12 +69,8 @@ enum {
 	EXIT_VMMCALL = 0x81,
 };
 
-enum { MSR_PERF_CTL0 = 0xc0010200, MSR_PERF_CTR0 = 0xc0010201 };
 #define EFER_SVME (1u << 12)
-
-#define SEL_GUEST_ONLY (1ull << 40)
-#define SEL_HOST_ONLY  (1ull << 41)
-#define COUNT          (SEL_ALL | EVENT_INSTRUCTIONS)
+#define COUNT     event_select(EVENT_INSTRUCTIONS, SEL_ALL)
 
 #define VECTOR_TIMER 0x42
 

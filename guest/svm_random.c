@@ -7,8 +7,6 @@
 
 #define GUESTS 20000
 
-enum { MSR_GLOBAL_CTL = 0xc0000301 };
-
 static uint64_t state;
 
 static uint32_t below(uint32_t n)
@@ -112,14 +110,14 @@ void test_random(void)
 	hook_exceptions(end_guest);
 	apic_write(APIC_LVT_TIMER, LVT_PERIODIC | VECTOR_TIMER);
 	apic_write(APIC_TIMER_COUNT, 300000);
-	wrmsr(MSR_GLOBAL_CTL, 0);
+	counters_stop();
 	for (unsigned int i = 0; i < 3; i++) {
 		wrmsr(MSR_PERF_CTR0 + 2 * i, 0);
 		wrmsr(MSR_PERF_CTL0 + 2 * i, COUNT | modes[i]);
 	}
-	wrmsr(MSR_GLOBAL_CTL, 7);
+	counters_start(7);
 	run_guests();
-	wrmsr(MSR_GLOBAL_CTL, 0);
+	counters_stop();
 	apic_write(APIC_LVT_TIMER, LVT_MASKED);
 	hook_exceptions(NULL);
 	for (unsigned int i = 0; i < 3; i++)

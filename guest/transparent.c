@@ -4,13 +4,12 @@
  * flags, single-step traps, code that is mapped twice, instructions at the end
  * of a page. Each with the PMU idle and counting.
  */
-#include "pmu.h"
+#include "transparent.h"
 
 #define DR6_BS   (1ul << 14)
 #define DR6_NONE 0xffff0ff0ul
 
-enum instruction { NONE, RDMSR, WRMSR, RDPMC, CPUID, INSTRUCTIONS };
-static const char *const names[] = { "nothing", "RDMSR", "WRMSR", "RDPMC", "CPUID" };
+const char *const names[] = { "nothing", "RDMSR", "WRMSR", "RDPMC", "CPUID" };
 
 /* transparent.S knows the offsets. */
 struct inputs {
@@ -33,12 +32,23 @@ static const uint64_t values[][2] = {
 	{ 0x80, 0x7f },
 };
 
+/* A register that switches a counter on and off, and its value when that is on. */
+static uint32_t switching_msr(void)
+{
+	return pmu.fixed ? MSR_FIXED_CTR_CTRL : select_msr(pmu.general - 1);
+}
+
+static uint32_t switched_on(void)
+{
+	return pmu.fixed ? FIXED_ALL : (uint32_t)event_select(EVENT_INSTRUCTIONS, SEL_ALL);
+}
+
 static struct inputs inputs_of(enum instruction instruction)
 {
 	struct inputs inputs = { 0 };
 
-	inputs.ecx = instruction == RDPMC ? 0 : MSR_FIXED_CTR_CTRL;
-	inputs.eax = instruction == CPUID ? 0xa : 0;
+	inputs.ecx = instruction == RDPMC ? 0 : switching_msr();
+	inputs.eax = instruction == CPUID ? pmu.leaf : 0;
 	return inputs;
 }
 
@@ -69,7 +79,7 @@ static uint64_t run_flags(void *argument)
 	for (size_t i = 0; i < rows * 2 * ARRAY_SIZE(values); i++) {
 		size_t row = i / (2 * ARRAY_SIZE(values)), use = i / ARRAY_SIZE(values) % 2;
 		unsigned int pair = (unsigned int)(i % ARRAY_SIZE(values));
-		uint32_t eax = run->toggle && i % 2 ? FIXED_ALL : 0;
+		uint32_t eax = run->toggle && i % 2 ? switched_on() : 0;
 		uint64_t wanted = flags_of(flag_table[row][use][NONE], NONE, pair, 0);
 		uint64_t got = flags_of(flag_table[row][use][run->instruction], run->instruction,
 					pair, eax);
@@ -177,7 +187,7 @@ static bool good_accesses(uintptr_t offset)
 	probe_function *pmc = (probe_function *)((uintptr_t)probe_rdpmc + offset);
 	probe_function *id = (probe_function *)((uintptr_t)probe_cpuid + offset);
 	static uint32_t number;
-	struct probe probe = { ++number, 0, MSR_A_PMC0 + 1, 0x1234, FLAG_ALWAYS };
+	struct probe probe = { ++number, 0, counter_msr(1), 0x1234, FLAG_ALWAYS };
 
 	if (!wr(&probe))
 		return false;
@@ -187,8 +197,9 @@ static bool good_accesses(uintptr_t offset)
 	probe = (struct probe){ 0, 0, 1, 0, FLAG_ALWAYS };
 	if (!pmc(&probe) || probe.rax != number || probe.rdx != 0x1234)
 		return false;
-	probe = (struct probe){ 0xa, 0, 0, 0, FLAG_ALWAYS };
-	return id(&probe) && (probe.rax & 0xff) == pmu.version;
+	probe = (struct probe){ pmu.leaf, 0, 0, 0, FLAG_ALWAYS };
+	return id(&probe) && probe.rax == cpuid(pmu.leaf, 0).eax &&
+	       probe.rcx == cpuid(pmu.leaf, 0).ecx;
 }
 
 static bool faults_at(probe_function *function, const char *at, uint32_t ecx, uintptr_t offset)
@@ -203,8 +214,10 @@ static bool faults_at(probe_function *function, const char *at, uint32_t ecx, ui
 
 static bool bad_accesses(uintptr_t offset)
 {
-	return faults_at(probe_rdmsr, probe_rdmsr_at, MSR_FIXED_CTR0 + 3, offset) &&
-	       faults_at(probe_wrmsr, probe_wrmsr_at, MSR_GLOBAL_CTRL, offset) &&
+	uint32_t absent = pmu_absent_msr(), refusing = pmu.amd ? absent : MSR_GLOBAL_CTRL;
+
+	return (!absent || (faults_at(probe_rdmsr, probe_rdmsr_at, absent, offset) &&
+			    faults_at(probe_wrmsr, probe_wrmsr_at, refusing, offset))) &&
 	       faults_at(probe_rdpmc, probe_rdpmc_at, 77, offset);
 }
 
@@ -221,189 +234,11 @@ static void test_aliases(const char *when)
 	ok(bad, "a #GP has the RIP of the mapping that it comes from, %s", when);
 }
 
-/* The end of a page */
-
-static uint8_t head[PAGE] __attribute__((aligned(PAGE)));
-static uint8_t tails[2][PAGE] __attribute__((aligned(PAGE)));
-
-extern void call_with(struct probe *probe, const void *code);
-extern volatile uint64_t window_table[512];
-
-static const uint8_t opcodes[][2] = {
-	[RDMSR] = { 0x0f, 0x32 },
-	[WRMSR] = { 0x0f, 0x30 },
-	[RDPMC] = { 0x0f, 0x33 },
-	[CPUID] = { 0x0f, 0xa2 },
-};
-
-/* In the next page: ESI = EAX + add, by LEA, and return. */
-static void write_tail(uint8_t *tail, unsigned int at, uint8_t add)
-{
-	static const uint8_t code[] = { 0x8d, 0x70 };
-
-	memset(tail, 0x90, 64);
-	tail[at] = code[0];
-	tail[at + 1] = code[1];
-	tail[at + 2] = add;
-	tail[at + 3] = 0xc3;
-}
-
-/* The instruction's last byte, or its first, is the page's last. */
-static void write_page_end(enum instruction instruction, bool crosses)
-{
-	memset(head, 0x90, PAGE);
-	for (unsigned int i = 0; i < 2; i++)
-		write_tail(tails[i], crosses, (uint8_t)(i + 1));
-	if (!crosses) {
-		head[PAGE - 2] = opcodes[instruction][0];
-		head[PAGE - 1] = opcodes[instruction][1];
-		return;
-	}
-	head[PAGE - 1] = opcodes[instruction][0];
-	tails[0][0] = tails[1][0] = opcodes[instruction][1];
-}
-
-static uint32_t expected(enum instruction instruction)
-{
-	return instruction == CPUID ? cpuid(0xa, 0).eax : 0x00abcdef;
-}
-
-static bool run_page_end(enum instruction instruction, unsigned int window, unsigned int add)
-{
-	struct probe probe = { .rax = instruction == CPUID ? 0xa : 0x00abcdef,
-			       .rcx = instruction == RDPMC ? 1 : MSR_A_PMC0 + 1 };
-
-	if (instruction == RDMSR || instruction == RDPMC)
-		probe.rax = 0x77;
-	call_with(&probe, window_page(window) + PAGE - 8);
-	/* call_with() leaves RSI where flags would be. */
-	return (uint32_t)probe.rflags == expected(instruction) + add &&
-	       (uint32_t)probe.rax == expected(instruction);
-}
-
-/* What the handler sees when the next page is missing. */
-static struct {
-	uint64_t rip;
-	uint32_t eax;
-	unsigned int count;
-} missing;
-
-static void on_page_fault(struct frame *frame)
-{
-	missing.rip = frame->rip;
-	missing.eax = (uint32_t)frame->rax;
-	if (++missing.count > 4)
-		bail_out("page faults without end");
-	window_map(5, tails[0]);
-}
-
-static void window_unmap(unsigned int page)
-{
-	window_table[page] = 0;
-	__asm__ volatile("invlpg (%0)" : : "r"(window_page(page)) : "memory");
-}
-
-static bool run_missing_page(enum instruction instruction, bool crosses)
-{
-	uintptr_t next = (uintptr_t)window_page(5);
-
-	missing.count = 0;
-	window_map(4, head);
-	window_unmap(5);
-	if (!run_page_end(instruction, 4, 1) || missing.count != 1)
-		return false;
-	return crosses ? missing.rip == next - 1
-		       : missing.rip == next && missing.eax == expected(instruction);
-}
-
-static void test_page_end(enum instruction instruction, bool crosses, const char *when)
-{
-	const char *where = crosses ? "across two pages" : "at the end of a page";
-	struct probe probe = { 0 };
-	bool good = true;
-
-	wrmsr(MSR_A_PMC0 + 1, 0x00abcdef);
-	write_page_end(instruction, crosses);
-	window_map(0, head);
-	window_map(1, tails[0]);
-	window_map(2, head);
-	window_map(3, tails[1]);
-	/* The next page's code is known already, as code of its own. */
-	call_with(&probe, window_page(1) + crosses);
-	call_with(&probe, window_page(3) + crosses);
-	ok(run_page_end(instruction, 0, 1), "%s %s has its result in the next page, %s",
-	   names[instruction], where, when);
-	for (unsigned int i = 0; i < 8; i++)
-		good = good && run_page_end(instruction, i % 2 * 2, i % 2 + 1);
-	ok(good, "also before two different next pages by turns");
-	window_map(1, tails[1]);
-	ok(run_page_end(instruction, 0, 2), "also after the next page is mapped anew");
-	ok(run_missing_page(instruction, crosses), "also when the next page has to come first");
-}
-
-/* Breakpoints */
-
-static struct {
-	unsigned int count;
-	uint64_t rip, flags;
-} breakpoint;
-
-static void on_breakpoint(struct frame *frame)
-{
-	breakpoint.count++;
-	breakpoint.rip = frame->rip;
-	breakpoint.flags |= frame->rflags;
-	frame->rflags |= FLAG_RF;
-}
-
-static void set_breakpoint(const void *at)
-{
-	__asm__ volatile("mov %0, %%dr0\n\tmov %1, %%dr7" : : "r"(at), "r"(at ? 1ul : 0ul));
-}
-
-/* It stops there, once, and the instruction at the end of the page is transparent. */
-static bool stops_at(enum instruction instruction, const char *at)
-{
-	bool good;
-
-	breakpoint.count = 0;
-	breakpoint.flags = 0;
-	set_breakpoint(at);
-	good = run_page_end(instruction, 0, 1);
-	set_breakpoint(NULL);
-	if (good && breakpoint.count == 1 && breakpoint.rip == (uintptr_t)at &&
-	    !(breakpoint.flags & FLAG_TF))
-		return true;
-	print("# %s: %s, %u stops, the last at %lx, wanted at %lx\n", names[instruction],
-	      good ? "good" : "bad", breakpoint.count, breakpoint.rip, (uintptr_t)at);
-	return false;
-}
-
-static void test_breakpoints(const char *when)
-{
-	bool good = true;
-
-	trap_hook[VECTOR_DB] = on_breakpoint;
-	window_map(0, head);
-	window_map(1, tails[0]);
-	wrmsr(MSR_A_PMC0 + 1, 0x00abcdef);
-	for (enum instruction i = RDMSR; i < INSTRUCTIONS; i++) {
-		write_page_end(i, false);
-		for (unsigned int run = 0; run < 3; run++) {
-			good = stops_at(i, window_page(1) - 8) && good; /* before it */
-			good = stops_at(i, window_page(1) - 2) && good; /* at it */
-			good = stops_at(i, window_page(1)) && good;
-			good = stops_at(i, window_page(1) + 3) && good;
-		}
-	}
-	ok(good, "breakpoints before, at and behind the end of a page stop once, %s", when);
-	trap_hook[VECTOR_DB] = on_debug;
-}
-
 /* Interrupts between an instruction and what completes it */
 
 #define ROUNDS       2000
 #define LEAST_NMIS   100
+#define SAMPLED      (pmu.fixed ? 32u : pmu.general - 1)
 #define LEAST_PERIOD 80 /* longer than the handler's own end, or nothing else would run */
 
 static struct {
@@ -423,11 +258,10 @@ static void on_nmi(struct frame *frame)
 	}
 	if (!interrupted.sampling)
 		return;
-	wrmsr(MSR_GLOBAL_CTRL, 0);
-	counter_write(32, 0 - (uint64_t)(LEAST_PERIOD + n % 101));
-	wrmsr(MSR_GLOBAL_OVF_CTRL, pmu_all());
-	apic_write(APIC_LVTPC, LVT_NMI);
-	wrmsr(MSR_GLOBAL_CTRL, FIXED_BIT(0));
+	counters_stop();
+	counter_write(SAMPLED, 0 - (uint64_t)(LEAST_PERIOD + n % 101));
+	pmu_acknowledge(LVT_NMI);
+	counters_start(1ull << SAMPLED);
 }
 
 static void access_under_interrupts(const char *when)
@@ -463,9 +297,9 @@ static void test_sampled(void)
 	interrupted.nmis = 0;
 	interrupted.sampling = true;
 	apic_write(APIC_LVTPC, LVT_NMI);
-	counter_write(32, ~0ull);
-	counter_program(32, EVENT_INSTRUCTIONS, SEL_ALL | SEL_INT);
-	wrmsr(MSR_GLOBAL_CTRL, FIXED_BIT(0));
+	counter_write(SAMPLED, ~0ull);
+	counter_program(SAMPLED, EVENT_INSTRUCTIONS, SEL_ALL | SEL_INT);
+	counters_start(1ull << SAMPLED);
 	access_under_interrupts("while PMIs come");
 	apic_write(APIC_LVTPC, LVT_MASKED);
 	pmu_clear();
@@ -488,9 +322,7 @@ static void test_disturbed(void)
 	while (interrupted.nmis == 0)
 		cpu_relax();
 	access_under_interrupts("while another processor sends NMIs");
-	wrmsr(MSR_A_PMC0 + 1, 0x00abcdef);
-	window_map(0, head);
-	window_map(1, tails[0]);
+	map_page_end();
 	page_end_under_interrupts(RDMSR);
 	page_end_under_interrupts(CPUID);
 	interrupted.stop = true;
@@ -526,11 +358,10 @@ void test_main(void)
 	trap_hook[VECTOR_PF] = on_page_fault;
 	trap_hook[VECTOR_NMI] = on_nmi;
 	pmu_clear();
-	wrmsr(MSR_GLOBAL_CTRL, 0);
 	test_all("PMU idle");
 	test_user();
 	counter_program(0, EVENT_INSTRUCTIONS, SEL_ALL);
-	wrmsr(MSR_GLOBAL_CTRL, pmu_all());
+	counters_start(pmu_all());
 	test_flags(WRMSR, true, false, "switching counters");
 	test_all("counting");
 	test_user();

@@ -31,7 +31,7 @@ LATE_PLUGIN = os.path.join(BUILD, "hosts/qemu/libvpmu-qemu-late.so")  # tests/la
 STORM_SECONDS = int(os.environ.get("VPMU_STORM_SECONDS", "5"))
 SEED = os.environ.get("VPMU_SEED")
 MODELS = ["intel-v2", "intel-v3", "intel-v4", "intel-v5"]
-AMD_MODELS = ["amd-core", "amd-v2"]
+AMD_MODELS = ["amd-k7", "amd-core", "amd-v2"]
 TIMEOUT = 300  # only what hangs takes longer, however busy the machine is
 
 # How much a QEMU may grow between the second and the last quarter of a storm.
@@ -42,19 +42,19 @@ GUESTS = [
     ("ground", ["none", "off"], 4, []),
     ("off", ["off"], 1, []),
     ("registers", MODELS, 1, []),
-    ("counting", MODELS, 1, ["video"]),
-    ("transparent", MODELS, 1, []),
-    ("transparent", ["intel-v4"], 2, []),
+    ("counting", MODELS + AMD_MODELS, 1, ["video"]),
+    ("transparent", MODELS + AMD_MODELS, 1, []),
+    ("transparent", ["intel-v4", "amd-v2"], 2, []),
     ("privilege", MODELS, 1, []),
     ("modes", ["intel-v2", "intel-v5"], 1, []),
     ("overflow", MODELS, 1, []),
-    ("exact", MODELS, 1, []),
-    ("exact", ["intel-v4"], 4, []),
-    ("skid", MODELS, 1, []),
-    ("cuts", ["intel-v2", "intel-v4"], 1, []),
+    ("exact", MODELS + AMD_MODELS, 1, []),
+    ("exact", ["intel-v4", "amd-v2"], 4, []),
+    ("skid", MODELS + AMD_MODELS, 1, []),
+    ("cuts", ["intel-v2", "intel-v4", "amd-core", "amd-v2"], 1, []),
     ("cuts", ["intel-v4"], 2, []),
-    ("far", ["intel-v4"], 1, []),
-    ("svm", AMD_MODELS, 1, []),
+    ("far", ["intel-v4", "amd-core", "amd-v2"], 1, []),
+    ("svm", ["amd-core", "amd-v2"], 1, []),
     ("smp", ["intel-v2", "intel-v5"], 2, []),
     ("smp", MODELS, 4, []),
     ("smp", ["intel-v4"], 4, ["late"]),
@@ -78,7 +78,7 @@ def qemu_command(guest, model, processors, options):
     append = f"cpus={processors} seconds={STORM_SECONDS}"
     if model.startswith("intel-v"):
         append += f" version={model[len('intel-v'):]}"
-    cpu = "EPYC-v1,+svm" if model in AMD_MODELS else "Skylake-Server"
+    cpu = "EPYC-v1,+svm,+x2apic,+clwb,+ibpb" if model in AMD_MODELS else "Skylake-Server"
     command = [
         os.path.join(ROOT, "usr/lib64/ld-linux-x86-64.so.2"), "--library-path", lib,
         os.path.join(ROOT, "usr/bin/qemu-system-x86_64"),

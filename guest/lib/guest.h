@@ -178,6 +178,8 @@ struct stretch stretch_begin(unsigned int seconds);
 bool stretch_goes_on(struct stretch *stretch, bool enough);
 /* Point a page of the window at a physical page. */
 void window_map(unsigned int page, const void *to);
+void window_unmap(unsigned int page);
+bool window_is_mapped(unsigned int page);
 static inline char *window_page(unsigned int page)
 {
 	return (char *)(WINDOW + page * (uintptr_t)PAGE);

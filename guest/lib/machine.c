@@ -153,10 +153,25 @@ bool stretch_goes_on(struct stretch *stretch, bool enough)
 	return stretch->seconds || (!enough && stretch->more);
 }
 
+static void set_window(unsigned int page, uint64_t entry)
+{
+	window_table[page] = entry;
+	__asm__ volatile("invlpg (%0)" : : "r"(window_page(page)) : "memory");
+}
+
 void window_map(unsigned int page, const void *to)
 {
-	window_table[page] = ((uintptr_t)to & ~0xffful) | PTE_PRESENT_USER_WRITE;
-	__asm__ volatile("invlpg (%0)" : : "r"(window_page(page)) : "memory");
+	set_window(page, ((uintptr_t)to & ~0xffful) | PTE_PRESENT_USER_WRITE);
+}
+
+void window_unmap(unsigned int page)
+{
+	set_window(page, 0);
+}
+
+bool window_is_mapped(unsigned int page)
+{
+	return window_table[page];
 }
 
 static bool starts_with(const char *s, const char *prefix)

@@ -4,21 +4,79 @@
  */
 #include "pmu.h"
 
+#define CPUID_AMD         0x68747541 /* "Auth", EBX */
+#define LEAF_EXTENDED     0x80000000
+#define LEAF_FEATURES     0x80000001
+#define LEAF_PERFMON_V2   0x80000022
+#define FEATURES_CORE     (1u << 23)
+#define PERFMON_V2        1u
+#define K7_COUNTERS       4
+#define CORE_COUNTERS     6
+#define AMD_COUNTER_WIDTH 48
+
 struct pmu pmu;
+
+/* Event and unit mask, as in PERFEVTSEL's low 16 bits; 0: there is none. */
+static const struct encoding {
+	uint16_t intel, amd;
+} encodings[] = {
+	[EVENT_CYCLES] = { 0x003c, 0x0076 },
+	[EVENT_INSTRUCTIONS] = { 0x00c0, 0x00c0 },
+	[EVENT_REF_CYCLES] = { 0x013c, 0 },
+	[EVENT_LLC_REFERENCES] = { 0x4f2e, 0 },
+	[EVENT_LLC_MISSES] = { 0x412e, 0 },
+	[EVENT_BRANCHES] = { 0x00c4, 0x00c2 },
+	[EVENT_BRANCH_MISSES] = { 0x00c5, 0x00c3 },
+	[EVENT_CONDITIONAL] = { 0x01c4, 0x00d1 },
+	[EVENT_CALLS] = { 0x02c4, 0 },
+	[EVENT_RETURNS] = { 0x08c4, 0x00c8 },
+	[EVENT_FAR_BRANCHES] = { 0x40c4, 0x00c6 },
+	[EVENT_LOADS] = { 0x81d0, 0 },
+	[EVENT_STORES] = { 0x82d0, 0 },
+	[EVENT_INTERRUPTS] = { 0x01cb, 0x002c },
+	[EVENT_SKYLAKE_ALL_BRANCHES] = { 0x04c4, 0 },
+	[EVENT_SKYLAKE_BRANCH_MISSES] = { 0x04c5, 0 },
+	[EVENT_SKYLAKE_L1D_REPLACEMENT] = { 0x0151, 0 },
+	[EVENT_SKYLAKE_L1I_MISSES] = { 0x0283, 0 },
+	[EVENT_SKYLAKE_OFFCORE_0] = { 0x01b7, 0 },
+	[EVENT_SKYLAKE_OFFCORE_1] = { 0x01bb, 0 },
+	[EVENT_SKYLAKE_L1D_LOAD_MISSES] = { 0x08d1, 0 },
+	[EVENT_SKYLAKE_DTLB_MISSES] = { 0x0e08, 0 },
+};
+
+static uint16_t encoding_of(enum event event)
+{
+	return pmu.amd ? encodings[event].amd : encodings[event].intel;
+}
+
+bool event_exists(enum event event)
+{
+	return encoding_of(event);
+}
+
+uint64_t event_select(enum event event, uint64_t flags)
+{
+	return event_exists(event) ? encoding_of(event) | flags : 0;
+}
 
 static bool is_fixed(unsigned int counter)
 {
 	return counter >= 32;
 }
 
-static uint32_t value_msr(unsigned int counter)
+uint32_t counter_msr(unsigned int counter)
 {
 	if (is_fixed(counter))
 		return MSR_FIXED_CTR0 + counter - 32;
-	return (pmu.full_width ? MSR_A_PMC0 : MSR_PMC0) + counter;
+	return pmu.value + counter * pmu.stride;
 }
 
-bool pmu_find(void)
+uint32_t select_msr(unsigned int counter)
+{
+	return pmu.select + counter * pmu.stride;
+}
+
+static void find_intel(void)
 {
 	struct cpuid leaf = cpuid(0xa, 0);
 	unsigned int length = leaf.eax >> 24;
@@ -33,7 +91,56 @@ bool pmu_find(void)
 	pmu.any_thread_gone = leaf.edx & 1 << 15;
 	pmu.full_width = pmu.version && try_rdmsr(MSR_PERF_CAPABILITIES, &capabilities) &&
 			 (capabilities & CAPABILITIES_FW_WRITE);
-	return pmu.version >= 2;
+	pmu.leaf = 0xa;
+	pmu.select = MSR_PERFEVTSEL0;
+	pmu.value = pmu.full_width ? MSR_A_PMC0 : MSR_PMC0;
+	pmu.stride = 1;
+	pmu.global_ctrl = MSR_GLOBAL_CTRL;
+	pmu.status = MSR_GLOBAL_STATUS;
+	pmu.status_clear = MSR_GLOBAL_OVF_CTRL;
+	pmu.status_set = pmu.version >= 4 ? MSR_GLOBAL_STATUS_SET : 0;
+	pmu.frozen = pmu.version >= 4 ? STATUS_CTR_FRZ : 0;
+	pmu.masked = LVT_MASKED;
+}
+
+static void find_v2(void)
+{
+	pmu.version = 2;
+	pmu.general = cpuid(LEAF_PERFMON_V2, 0).ebx & 0xf;
+	pmu.leaf = LEAF_PERFMON_V2;
+	pmu.global_ctrl = MSR_AMD_GLOBAL_CTRL;
+	pmu.status = MSR_AMD_GLOBAL_STATUS;
+	pmu.status_clear = MSR_AMD_GLOBAL_STATUS_CLR;
+	pmu.status_set = MSR_AMD_GLOBAL_STATUS_SET;
+	pmu.frozen = STATUS_CTR_FRZ;
+}
+
+static void find_amd(void)
+{
+	bool core = cpuid(LEAF_FEATURES, 0).ecx & FEATURES_CORE;
+
+	pmu = (struct pmu){
+		.amd = true,
+		.version = 1,
+		.general = core ? CORE_COUNTERS : K7_COUNTERS,
+		.general_width = AMD_COUNTER_WIDTH,
+		.leaf = LEAF_FEATURES,
+		.select = core ? MSR_PERF_CTL0 : MSR_K7_SELECT0,
+		.value = core ? MSR_PERF_CTR0 : MSR_K7_COUNTER0,
+		.stride = core ? 2 : 1,
+	};
+	if (cpuid(LEAF_EXTENDED, 0).eax >= LEAF_PERFMON_V2 &&
+	    (cpuid(LEAF_PERFMON_V2, 0).eax & PERFMON_V2))
+		find_v2();
+}
+
+bool pmu_find(void)
+{
+	if (cpuid(0, 0).ebx == CPUID_AMD)
+		find_amd();
+	else
+		find_intel();
+	return pmu.amd || pmu.version >= 2;
 }
 
 void pmu_need(void)
@@ -42,6 +149,14 @@ void pmu_need(void)
 		return;
 	ok(false, "CPUID shows a PMU of version 2 or later");
 	finish();
+}
+
+/* Intel's fourth fixed counter; PerfMonV2's first register, and that has all that there are. */
+uint32_t pmu_absent_msr(void)
+{
+	if (!pmu.amd)
+		return MSR_FIXED_CTR0 + pmu.fixed;
+	return pmu.global_ctrl ? 0 : MSR_AMD_GLOBAL_STATUS;
 }
 
 uint64_t pmu_general_mask(void)
@@ -59,28 +174,47 @@ uint64_t pmu_value_mask(void)
 	return (1ull << pmu.general_width) - 1;
 }
 
+uint64_t pmu_status(void)
+{
+	return pmu.status ? rdmsr(pmu.status) : 0;
+}
+
+void pmu_clear_status(uint64_t bits)
+{
+	if (pmu.status_clear)
+		wrmsr(pmu.status_clear, bits);
+}
+
+void pmu_acknowledge(uint32_t lvtpc)
+{
+	pmu_clear_status(pmu_all() | pmu.frozen);
+	apic_write(APIC_LVTPC, lvtpc);
+}
+
 void pmu_clear(void)
 {
-	wrmsr(MSR_GLOBAL_CTRL, 0);
-	wrmsr(MSR_DEBUGCTL, 0);
-	wrmsr(MSR_FIXED_CTR_CTRL, 0);
+	counters_stop();
+	if (pmu.global_ctrl)
+		wrmsr(MSR_DEBUGCTL, 0);
+	if (pmu.fixed)
+		wrmsr(MSR_FIXED_CTR_CTRL, 0);
 	for (unsigned int i = 0; i < pmu.general; i++) {
-		wrmsr(MSR_PERFEVTSEL0 + i, 0);
+		wrmsr(select_msr(i), 0);
 		counter_write(i, 0);
 	}
 	for (unsigned int i = 0; i < pmu.fixed; i++)
 		counter_write(32 + i, 0);
-	wrmsr(MSR_GLOBAL_OVF_CTRL, pmu_all() | (pmu.version >= 4 ? STATUS_CTR_FRZ : 0));
+	pmu_clear_status(pmu_all() | pmu.frozen);
 }
 
 uint64_t counter_read(unsigned int counter)
 {
-	return rdmsr(value_msr(counter));
+	return rdmsr(counter_msr(counter));
 }
 
 void counter_write(unsigned int counter, uint64_t value)
 {
-	wrmsr(value_msr(counter), value & pmu_value_mask());
+	wrmsr(counter_msr(counter), value & pmu_value_mask());
 }
 
 uint32_t counter_index(unsigned int counter)
@@ -99,13 +233,75 @@ void counter_program(unsigned int counter, enum event event, uint64_t flags)
 	uint64_t control;
 
 	if (!is_fixed(counter)) {
-		wrmsr(MSR_PERFEVTSEL0 + counter, (uint64_t)event | flags);
+		if (!pmu.global_ctrl)
+			flags &= ~(uint64_t)SEL_EN;
+		wrmsr(select_msr(counter), event_select(event, flags));
 		return;
 	}
 	control = rdmsr(MSR_FIXED_CTR_CTRL) & ~FIXED_FIELD(counter - 32, 0xf);
 	if (flags & SEL_EN)
 		control |= FIXED_FIELD(counter - 32, fixed_bits(flags));
 	wrmsr(MSR_FIXED_CTR_CTRL, control);
+}
+
+/* What lets a programmed counter count where there is no global control. */
+static uint64_t enabling_select(unsigned int counter)
+{
+	uint64_t select = rdmsr(select_msr(counter));
+
+	return select ? select | SEL_EN : 0;
+}
+
+void counters_start(uint64_t counters)
+{
+	if (pmu.global_ctrl) {
+		wrmsr(pmu.global_ctrl, counters);
+		return;
+	}
+	for (unsigned int i = 0; i < pmu.general; i++)
+		if (counters >> i & 1)
+			wrmsr(select_msr(i), enabling_select(i));
+}
+
+void counters_stop(void)
+{
+	if (pmu.global_ctrl) {
+		wrmsr(pmu.global_ctrl, 0);
+		return;
+	}
+	for (unsigned int i = 0; i < pmu.general; i++)
+		wrmsr(select_msr(i), rdmsr(select_msr(i)) & ~(uint64_t)SEL_EN);
+}
+
+bool counters_are_on(void)
+{
+	bool on = pmu.global_ctrl && rdmsr(pmu.global_ctrl);
+
+	for (unsigned int i = 0; i < pmu.general && !pmu.global_ctrl; i++)
+		on = on || (rdmsr(select_msr(i)) & SEL_EN);
+	return on;
+}
+
+/* For measured_call_each(), in its order. Where there are fewer counters the last one fills up. */
+struct each_select {
+	uint64_t msr, enable, disable;
+};
+void measured_call_each(const struct each_select each[CORE_COUNTERS], void (*function)(void *),
+			void *argument);
+/* The moves and the WRMSR of one of them. */
+#define EACH_INSTRUCTIONS 4
+
+static void measure_each(void (*function)(void *), void *argument)
+{
+	struct each_select each[CORE_COUNTERS];
+
+	for (unsigned int i = 0; i < CORE_COUNTERS; i++) {
+		unsigned int counter = i < pmu.general ? i : pmu.general - 1;
+		uint32_t msr = select_msr(counter);
+
+		each[i] = (struct each_select){ msr, enabling_select(counter), rdmsr(msr) };
+	}
+	measured_call_each(each, function, argument);
 }
 
 void measure_all(void (*function)(void *), void *argument)
@@ -115,8 +311,23 @@ void measure_all(void (*function)(void *), void *argument)
 		.disable = 0,
 		.function = function,
 		.argument = argument,
-		.msr = MSR_GLOBAL_CTRL,
+		.msr = pmu.global_ctrl,
 	};
 
-	measured_call(&measure);
+	if (pmu.global_ctrl)
+		measured_call(&measure);
+	else
+		measure_each(function, argument);
+}
+
+/* A counter that starts later stops as much later. */
+unsigned int measure_instructions(void)
+{
+	return MEASURE_INSTRUCTIONS +
+	       (pmu.global_ctrl ? 0 : (CORE_COUNTERS - 1) * EACH_INSTRUCTIONS);
+}
+
+unsigned int measure_instructions_before(unsigned int counter)
+{
+	return 1 + (pmu.global_ctrl ? 0 : (CORE_COUNTERS - 1 - counter) * EACH_INSTRUCTIONS);
 }

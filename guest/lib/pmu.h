@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The PMU as a test guest uses it: its MSRs, what CPUID says of it, and
- * measured calls. SDM vol. 3, "Performance Monitoring"; vol. 4 for the MSRs.
+ * The PMU as a test guest uses it, Intel's and AMD's: its MSRs, what CPUID says of it, and
+ * measured calls. SDM vol. 3, "Performance Monitoring"; vol. 4 for the MSRs. APM vol. 2,
+ * "Performance Monitoring Counters".
  */
 #ifndef GUEST_PMU_H
 #define GUEST_PMU_H
@@ -24,6 +25,18 @@ enum {
 	MSR_A_PMC0 = 0x4c1,
 };
 
+/* AMD's: of PerfMonV2, of the K7's four counters, and of the core extension's, each second one. */
+enum {
+	MSR_AMD_GLOBAL_STATUS = 0xc0000300,
+	MSR_AMD_GLOBAL_CTRL = 0xc0000301,
+	MSR_AMD_GLOBAL_STATUS_CLR = 0xc0000302,
+	MSR_AMD_GLOBAL_STATUS_SET = 0xc0000303,
+	MSR_K7_SELECT0 = 0xc0010000,
+	MSR_K7_COUNTER0 = 0xc0010004,
+	MSR_PERF_CTL0 = 0xc0010200,
+	MSR_PERF_CTR0 = 0xc0010201,
+};
+
 /* PERFEVTSEL */
 enum {
 	SEL_USR = 1 << 16,
@@ -38,30 +51,35 @@ enum {
 };
 #define SEL_CMASK(n) ((uint64_t)(n) << 24)
 
-/* Select and unit mask, as in PERFEVTSEL's low 16 bits. */
+/* AMD's event selects, bits above these. */
+#define SEL_GUEST_ONLY (1ull << 40)
+#define SEL_HOST_ONLY  (1ull << 41)
+
+/* What can be counted; pmu.c has the encodings, by vendor. */
 enum event {
-	EVENT_CYCLES = 0x003c,
-	EVENT_INSTRUCTIONS = 0x00c0,
-	EVENT_REF_CYCLES = 0x013c,
-	EVENT_LLC_REFERENCES = 0x4f2e,
-	EVENT_LLC_MISSES = 0x412e,
-	EVENT_BRANCHES = 0x00c4,
-	EVENT_BRANCH_MISSES = 0x00c5,
-	EVENT_SKYLAKE_CONDITIONAL = 0x01c4,
-	EVENT_SKYLAKE_CALLS = 0x02c4,
-	EVENT_SKYLAKE_ALL_BRANCHES = 0x04c4,
-	EVENT_SKYLAKE_RETURNS = 0x08c4,
-	EVENT_SKYLAKE_FAR_BRANCHES = 0x40c4,
-	EVENT_SKYLAKE_LOADS = 0x81d0,
-	EVENT_SKYLAKE_STORES = 0x82d0,
-	EVENT_SKYLAKE_INTERRUPTS = 0x01cb,
-	EVENT_SKYLAKE_BRANCH_MISSES = 0x04c5,
-	EVENT_SKYLAKE_L1D_REPLACEMENT = 0x0151,
-	EVENT_SKYLAKE_L1I_MISSES = 0x0283,
-	EVENT_SKYLAKE_OFFCORE_0 = 0x01b7,
-	EVENT_SKYLAKE_OFFCORE_1 = 0x01bb,
-	EVENT_SKYLAKE_L1D_LOAD_MISSES = 0x08d1,
-	EVENT_SKYLAKE_DTLB_MISSES = 0x0e08,
+	EVENT_CYCLES,
+	EVENT_INSTRUCTIONS,
+	EVENT_REF_CYCLES,
+	EVENT_LLC_REFERENCES,
+	EVENT_LLC_MISSES,
+	EVENT_BRANCHES,
+	EVENT_BRANCH_MISSES,
+	EVENT_CONDITIONAL,
+	EVENT_CALLS,
+	EVENT_RETURNS,
+	EVENT_FAR_BRANCHES,
+	EVENT_LOADS,
+	EVENT_STORES,
+	EVENT_INTERRUPTS,
+	/* Skylake's own. */
+	EVENT_SKYLAKE_ALL_BRANCHES,
+	EVENT_SKYLAKE_BRANCH_MISSES,
+	EVENT_SKYLAKE_L1D_REPLACEMENT,
+	EVENT_SKYLAKE_L1I_MISSES,
+	EVENT_SKYLAKE_OFFCORE_0,
+	EVENT_SKYLAKE_OFFCORE_1,
+	EVENT_SKYLAKE_L1D_LOAD_MISSES,
+	EVENT_SKYLAKE_DTLB_MISSES,
 };
 
 /* FIXED_CTR_CTRL, one counter's four bits. */
@@ -83,12 +101,22 @@ enum { FIXED_OS = 1, FIXED_USR = 2, FIXED_ANY = 4, FIXED_PMI = 8, FIXED_ALL = 3 
 #define DEBUGCTL_FREEZE_PERFMON_ON_PMI (1ull << 12)
 #define CAPABILITIES_FW_WRITE          (1ull << 13)
 
-/* What CPUID says; pmu_find() fills it. */
+/* What CPUID says, and what follows from it; pmu_find() fills it. */
 struct pmu {
-	unsigned int version, general, general_width, fixed, fixed_width;
+	bool amd;
+	unsigned int version; /* AMD: 2 is PerfMonV2 */
+	unsigned int general, general_width, fixed, fixed_width;
 	uint32_t unavailable; /* EBX, with the bits past its length set */
 	bool full_width;      /* PERF_CAPABILITIES.FW_WRITE */
 	bool any_thread_gone; /* EDX[15] */
+	uint32_t leaf;        /* CPUID's, that shows the PMU */
+
+	/* The registers of the first general counter, and the way to the next. */
+	uint32_t select, value, stride;
+	/* 0: there is none. Without global control event selects alone let counters count. */
+	uint32_t global_ctrl, status, status_clear, status_set;
+	uint64_t frozen; /* the status bit that stops all counters; 0: there is none */
+	uint32_t masked; /* what a PMI sets in LVTPC */
 };
 
 extern struct pmu pmu;
@@ -97,18 +125,39 @@ extern struct pmu pmu;
 bool pmu_find(void);
 /* A test guest that needs a PMU calls this first; without one there is one failed verdict. */
 void pmu_need(void);
+/* A number that is a register of other PMUs, and faults; 0: there is none. */
+uint32_t pmu_absent_msr(void);
 uint64_t pmu_all(void); /* all counters' bits in GLOBAL_CTRL */
 uint64_t pmu_general_mask(void);
 uint64_t pmu_value_mask(void); /* of a general counter */
 /* Everything off, all counters, selects and status bits zero. */
 void pmu_clear(void);
 
+/* The counters whose status bits are set, and more such bits; 0 without a status. */
+uint64_t pmu_status(void);
+void pmu_clear_status(uint64_t bits);
+/* What the end of a PMI's handler does: no status bit, and LVTPC as it should be. */
+void pmu_acknowledge(uint32_t lvtpc);
+
+bool event_exists(enum event event);
+/* PERFEVTSEL; 0 if there is no such event. */
+uint64_t event_select(enum event event, uint64_t flags);
+
 /* One counter of either kind: general from 0, fixed from 32. */
 uint64_t counter_read(unsigned int counter);
 void counter_write(unsigned int counter, uint64_t value);
+uint32_t counter_msr(unsigned int counter);
+uint32_t select_msr(unsigned int counter);    /* of a general one */
 uint32_t counter_index(unsigned int counter); /* for RDPMC */
-/* Let a counter count an event (a fixed one its own); the flags are PERFEVTSEL's. */
+/*
+ * Let a counter count an event (a fixed one its own); the flags are PERFEVTSEL's. It counts from
+ * counters_start() on.
+ */
 void counter_program(unsigned int counter, enum event event, uint64_t flags);
+/* By GLOBAL_CTRL where there is one, else one after the other. */
+void counters_start(uint64_t counters);
+void counters_stop(void);
+bool counters_are_on(void);
 
 /*
  * WRMSR enable to msr, call, WRMSR disable to the same MSR. What runs while
@@ -124,7 +173,10 @@ struct measure {
 };
 void measured_call(const struct measure *measure);
 
-/* The usual one: by GLOBAL_CTRL, all counters. */
+/* The usual one: all counters that are programmed. */
 void measure_all(void (*function)(void *), void *argument);
+/* What each of them counts beside the function; how much of it before the function. */
+unsigned int measure_instructions(void);
+unsigned int measure_instructions_before(unsigned int counter);
 
 #endif
