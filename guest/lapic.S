@@ -3,13 +3,14 @@
  * For lapic.c: an overflow behind a point that only INIT leads on from, and the
  * handler of SMIs.
  */
-	/* void (volatile bool *there): with EAX, ECX and EDX for the WRMSR that starts counting. */
+	/* void (const struct start *) */
 	.text
 	.globl lapic_count_and_halt
 lapic_count_and_halt:
-	mov $0x38f, %ecx
-	mov $1, %eax
-	xor %edx, %edx
+	mov (%rdi), %ecx
+	mov 8(%rdi), %eax
+	mov 12(%rdi), %edx
+	mov 16(%rdi), %rdi
 	wrmsr
 	movb $1, (%rdi)
 1:	hlt

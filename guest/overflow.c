@@ -2,12 +2,12 @@
  *
  * Overflow: where it happens, what it leaves in the status, and the interrupt
  * through LVTPC: masked, as a vector, as an NMI, in both of the APIC's modes;
- * freezing; and sampling. SDM vol. 3, "Performance Monitoring".
+ * freezing; and sampling. SDM vol. 3, "Performance Monitoring"; APM vol. 2, the same.
  */
 #include "pmu.h"
 
 #define VECTOR_PMI 0x50
-#define WORK       (102 + MEASURE_INSTRUCTIONS - 1) /* short_work, measured */
+#define WORK       (102 + measure_instructions() - 1) /* short_work, measured */
 #define SLED_DEPTH 500
 /* No promise of real processors; but beyond this a profile would be of no use. */
 #define MOST_SKID 600
@@ -19,7 +19,8 @@ extern const char sled_begin[];
 /* What the handler saw, and what it is to do. */
 static struct {
 	volatile unsigned int count;
-	uint64_t rip, status, global_ctrl, value;
+	uint64_t rip, status, value;
+	bool on;
 	uint32_t lvtpc;
 	bool acknowledge; /* clear the status and unmask */
 	unsigned int sampled;
@@ -30,18 +31,16 @@ static uint32_t lvtpc_wanted;
 
 static void on_pmi(struct frame *frame)
 {
-	pmi.status = rdmsr(MSR_GLOBAL_STATUS);
-	pmi.global_ctrl = rdmsr(MSR_GLOBAL_CTRL);
+	pmi.status = pmu_status();
+	pmi.on = counters_are_on();
 	pmi.lvtpc = apic_read(APIC_LVTPC);
 	pmi.rip = frame->rip;
 	pmi.value = counter_read(pmi.sampled);
 	pmi.count++;
 	if (pmi.period)
 		counter_write(pmi.sampled, pmi.value - pmi.period);
-	if (pmi.acknowledge) {
-		wrmsr(MSR_GLOBAL_OVF_CTRL, pmi.status & (pmu_all() | STATUS_CTR_FRZ));
-		apic_write(APIC_LVTPC, lvtpc_wanted);
-	}
+	if (pmi.acknowledge)
+		pmu_acknowledge(lvtpc_wanted);
 	if (frame->vector == VECTOR_PMI)
 		apic_write(APIC_EOI, 0);
 }
@@ -60,32 +59,43 @@ static void start_over(uint32_t lvtpc)
 	set_lvtpc(lvtpc);
 }
 
+/* A fixed one, if there are any. */
+static unsigned int last_counter(void)
+{
+	return pmu.fixed ? 32 + pmu.fixed - 1 : pmu.general - 1;
+}
+
 static void arm(unsigned int counter, uint64_t distance, uint64_t flags)
 {
 	counter_program(counter, EVENT_INSTRUCTIONS, flags);
 	counter_write(counter, 0 - distance);
 }
 
+/* Where there is no status an overflow shows in the counter alone. */
+static void is_status(uint64_t wanted, const char *sentence, const char *mode)
+{
+	if (pmu.status)
+		is(pmu_status(), wanted, "%s (%s)", sentence, mode);
+}
+
 static void test_exact_value(unsigned int counter, const char *name)
 {
-	uint64_t bit = 1ull << counter;
-
 	start_over(LVT_MASKED);
 	arm(counter, WORK + 1, SEL_ALL);
 	measure_all(short_work, NULL);
-	ok(counter_read(counter) == pmu_value_mask() && !rdmsr(MSR_GLOBAL_STATUS),
+	ok(counter_read(counter) == pmu_value_mask() && !pmu_status(),
 	   "%s one short of its overflow holds all ones and has not overflowed", name);
 	arm(counter, WORK, SEL_ALL);
 	measure_all(short_work, NULL);
 	is(counter_read(counter), 0, "%s overflows to zero at the exact instruction", name);
-	is(rdmsr(MSR_GLOBAL_STATUS), bit, "its status bit is set");
+	is_status(1ull << counter, "its status bit is set", name);
 	measure_all(short_work, NULL);
 	is(counter_read(counter), WORK, "it counts on from zero");
-	is(rdmsr(MSR_GLOBAL_STATUS), bit, "the status bit stays");
-	wrmsr(MSR_GLOBAL_OVF_CTRL, pmu_all() & ~bit);
-	is(rdmsr(MSR_GLOBAL_STATUS), bit, "clearing other bits leaves it");
-	wrmsr(MSR_GLOBAL_OVF_CTRL, bit);
-	is(rdmsr(MSR_GLOBAL_STATUS), 0, "GLOBAL_OVF_CTRL clears it");
+	is_status(1ull << counter, "the status bit stays", name);
+	pmu_clear_status(pmu_all() & ~(1ull << counter));
+	is_status(1ull << counter, "clearing other bits leaves it", name);
+	pmu_clear_status(1ull << counter);
+	is_status(0, "and clearing it does", name);
 	arm(counter, 50, SEL_ALL);
 	measure_all(short_work, NULL);
 	is(counter_read(counter), WORK - 50, "an overflow in the middle leaves the exact value");
@@ -98,7 +108,7 @@ static void test_masked(const char *mode)
 	interrupts_on();
 	measure_all(sled, NULL);
 	is(pmi.count, 0, "a masked LVTPC lets no PMI through (%s)", mode);
-	is(rdmsr(MSR_GLOBAL_STATUS), 1, "and the status shows the overflow (%s)", mode);
+	is_status(1, "and the status shows the overflow", mode);
 	set_lvtpc(VECTOR_PMI);
 	sled(NULL);
 	interrupts_off();
@@ -109,10 +119,10 @@ static void test_without_int(const char *mode)
 {
 	start_over(LVT_NMI);
 	arm(0, 50, SEL_ALL);
-	arm(32, 50, SEL_ALL);
+	arm(last_counter(), 50, SEL_ALL);
 	measure_all(sled, NULL);
 	is(pmi.count, 0, "a counter without its interrupt bit gives no PMI (%s)", mode);
-	is(rdmsr(MSR_GLOBAL_STATUS), 1 | FIXED_BIT(0), "but its status bits (%s)", mode);
+	is_status(1 | 1ull << last_counter(), "but its status bits", mode);
 }
 
 static void check_pmi(uint64_t status, uint32_t lvtpc, const char *kind, const char *mode)
@@ -120,35 +130,36 @@ static void check_pmi(uint64_t status, uint32_t lvtpc, const char *kind, const c
 	int64_t skid = (int64_t)(pmi.rip - (uintptr_t)sled_begin) - (SLED_DEPTH - 1);
 
 	is(pmi.count, 1, "one overflow is one PMI as %s (%s)", kind, mode);
-	is(pmi.status, status, "its handler sees the counter's status bit (%s)", mode);
-	is(pmi.lvtpc, lvtpc | LVT_MASKED, "and LVTPC masked by the delivery (%s)", mode);
+	if (pmu.status)
+		is(pmi.status, status, "its handler sees the counter's status bit (%s)", mode);
+	is(pmi.lvtpc, lvtpc | pmu.masked, "and LVTPC %s by the delivery (%s)",
+	   pmu.masked ? "masked" : "not masked", mode);
 	ok(skid >= 0 && skid <= MOST_SKID, "it comes soon after the overflow (%s)", mode);
 	print("# skid: %ld instructions\n", (long)skid);
 }
 
+/* One counter's overflow in the sled, at the same place on each PMU. */
+static void overflow_in_sled(unsigned int counter, uint32_t lvtpc)
+{
+	start_over(lvtpc);
+	arm(counter, SLED_DEPTH - 1 + measure_instructions_before(counter), SEL_ALL | SEL_INT);
+	measure_all(sled, NULL);
+}
+
 static void test_delivery(const char *mode)
 {
-	start_over(VECTOR_PMI);
-	arm(0, SLED_DEPTH, SEL_ALL | SEL_INT);
 	interrupts_on();
-	measure_all(sled, NULL);
+	overflow_in_sled(0, VECTOR_PMI);
 	interrupts_off();
 	check_pmi(1, VECTOR_PMI, "a vector", mode);
-	is(rdmsr(MSR_GLOBAL_STATUS), 0, "the handler's GLOBAL_OVF_CTRL has cleared it (%s)", mode);
-
-	start_over(LVT_NMI);
-	arm(pmu.general - 1, SLED_DEPTH, SEL_ALL | SEL_INT);
-	measure_all(sled, NULL);
+	is_status(0, "the handler has cleared it", mode);
+	overflow_in_sled(pmu.general - 1, LVT_NMI);
 	check_pmi(1ull << (pmu.general - 1), LVT_NMI, "an NMI with interrupts off", mode);
-
-	start_over(LVT_NMI);
-	arm(33, SLED_DEPTH, SEL_ALL | SEL_INT);
-	measure_all(sled, NULL);
-	check_pmi(FIXED_BIT(1), LVT_NMI, "a fixed counter's NMI", mode);
-
-	start_over(VECTOR_PMI);
-	arm(0, SLED_DEPTH, SEL_ALL | SEL_INT);
-	measure_all(sled, NULL);
+	if (pmu.fixed) {
+		overflow_in_sled(33, LVT_NMI);
+		check_pmi(FIXED_BIT(1), LVT_NMI, "a fixed counter's NMI", mode);
+	}
+	overflow_in_sled(0, VECTOR_PMI);
 	is(pmi.count, 0, "with interrupts off a vector waits (%s)", mode);
 	interrupts_on();
 	sled(NULL);
@@ -156,17 +167,18 @@ static void test_delivery(const char *mode)
 	is(pmi.count, 1, "and comes when they are on (%s)", mode);
 }
 
-/* The first PMI masks LVTPC; until the handler unmasks it there is no other. */
-static void test_stays_masked(const char *mode)
+/* Intel's first PMI masks LVTPC; until the handler unmasks it there is no other. AMD's does not. */
+static void test_not_unmasked(const char *mode)
 {
 	start_over(LVT_NMI);
 	pmi.acknowledge = false;
 	arm(0, 100, SEL_ALL | SEL_INT);
 	arm(1, 2000, SEL_ALL | SEL_INT);
 	measure_all(sled, NULL);
-	is(pmi.count, 1, "LVTPC left masked lets one PMI through (%s)", mode);
-	is(rdmsr(MSR_GLOBAL_STATUS), 3, "and both overflows are in the status (%s)", mode);
-	ok(apic_read(APIC_LVTPC) & LVT_MASKED, "LVTPC stays masked (%s)", mode);
+	is(pmi.count, pmu.masked ? 1 : 2, "LVTPC left as it is lets %s through (%s)",
+	   pmu.masked ? "one PMI" : "each PMI", mode);
+	is_status(3, "and both overflows are in the status", mode);
+	is(apic_read(APIC_LVTPC), LVT_NMI | pmu.masked, "LVTPC stays as it is (%s)", mode);
 }
 
 static void test_together(const char *mode)
@@ -182,48 +194,55 @@ static void test_together(const char *mode)
 	measure_all(short_work, NULL);
 	for (unsigned int i = 0; i < pmu.general; i++)
 		general += pmi.count == 0 && counter_read(i) != WORK - 50 - i;
-	is(rdmsr(MSR_GLOBAL_STATUS), pmu_all(), "all counters can overflow at once (%s)", mode);
-	is(general, 0, "each at its own instruction (%s)", mode);
-	is(pmi.count, 1, "and that is one PMI (%s)", mode);
+	is_status(pmu_all(), "all counters can overflow at once", mode);
+	is(general, 0, "each overflows at its own instruction (%s)", mode);
+	is(pmi.count, 1, "and together that is one PMI (%s)", mode);
+}
+
+static void arm_to_freeze(uint64_t flags)
+{
+	start_over(LVT_NMI);
+	pmi.acknowledge = false;
+	wrmsr(MSR_DEBUGCTL, DEBUGCTL_FREEZE_PERFMON_ON_PMI);
+	arm(0, 100, flags);
+	arm(last_counter(), 100000, SEL_ALL);
+	counters_start(pmu_all());
+	sled(NULL);
+}
+
+/* The counters' status bit is there from Intel's version 4 on, and in AMD's PerfMonV2. */
+static void check_frozen(uint64_t value)
+{
+	if (!pmu.frozen) {
+		ok(!pmi.on, "before version 4 freezing clears GLOBAL_CTRL");
+		is(pmi.status, 1, "and the status shows just the overflow");
+		return;
+	}
+	ok(pmi.on, "freezing leaves GLOBAL_CTRL");
+	is(pmi.status, 1 | pmu.frozen, "and sets the status bit of frozen counters");
+	pmu_clear_status(pmu.frozen);
+	sled(NULL);
+	ok(counter_read(last_counter()) > value + 4000 || counter_read(last_counter()) < value,
+	   "clearing it lets them go on");
 }
 
 static void test_freeze(void)
 {
 	uint64_t frozen;
 
-	start_over(LVT_NMI);
-	pmi.acknowledge = false;
-	wrmsr(MSR_DEBUGCTL, DEBUGCTL_FREEZE_PERFMON_ON_PMI);
-	arm(0, 100, SEL_ALL | SEL_INT);
-	arm(32, 100000, SEL_ALL);
-	wrmsr(MSR_GLOBAL_CTRL, pmu_all());
+	if (!pmu.global_ctrl)
+		return;
+	arm_to_freeze(SEL_ALL | SEL_INT);
+	frozen = counter_read(last_counter());
 	sled(NULL);
-	frozen = counter_read(32);
-	sled(NULL);
-	is(counter_read(32), frozen, "with freeze-on-PMI all counters stand still after the PMI");
+	is(counter_read(last_counter()), frozen,
+	   "with freeze-on-PMI all counters stand still after the PMI");
 	is(pmi.value, counter_read(0), "so they do in its handler");
 	is(pmi.count, 1, "there is one PMI");
-	if (pmu.version < 4) {
-		is(pmi.global_ctrl, 0, "before version 4 freezing clears GLOBAL_CTRL");
-		is(pmi.status, 1, "and the status shows just the overflow");
-	} else {
-		is(pmi.global_ctrl, pmu_all(), "freezing leaves GLOBAL_CTRL");
-		is(pmi.status, 1 | STATUS_CTR_FRZ, "and sets CTR_FRZ");
-		wrmsr(MSR_GLOBAL_OVF_CTRL, STATUS_CTR_FRZ);
-		sled(NULL);
-		ok(counter_read(32) > frozen + 4000 || counter_read(32) < frozen,
-		   "clearing CTR_FRZ lets them go on");
-	}
-	pmu_clear();
-
-	start_over(LVT_NMI);
-	wrmsr(MSR_DEBUGCTL, DEBUGCTL_FREEZE_PERFMON_ON_PMI);
-	arm(0, 100, SEL_ALL);
-	wrmsr(MSR_GLOBAL_CTRL, pmu_all());
-	sled(NULL);
+	check_frozen(frozen);
+	arm_to_freeze(SEL_ALL);
 	frozen = counter_read(0);
-	ok(frozen >= 3900 && rdmsr(MSR_GLOBAL_CTRL) == pmu_all(),
-	   "an overflow without a PMI freezes nothing");
+	ok(frozen >= 3900 && counters_are_on(), "an overflow without a PMI freezes nothing");
 	pmu_clear();
 }
 
@@ -299,7 +318,7 @@ static void test_mode(const char *mode)
 	test_masked(mode);
 	test_without_int(mode);
 	test_delivery(mode);
-	test_stays_masked(mode);
+	test_not_unmasked(mode);
 	test_together(mode);
 }
 
@@ -310,13 +329,15 @@ void test_main(void)
 	trap_hook[VECTOR_PMI] = on_pmi;
 	test_exact_value(0, "a general counter");
 	test_exact_value(pmu.general - 1, "the last general counter");
-	test_exact_value(32, "the first fixed counter");
-	test_exact_value(32 + pmu.fixed - 1, "the last fixed counter");
+	if (pmu.fixed) {
+		test_exact_value(32, "the first fixed counter");
+		test_exact_value(32 + pmu.fixed - 1, "the last fixed counter");
+	}
 	test_mode("xAPIC");
 	test_freeze();
 	test_sampling(0, LVT_NMI, 1000, "an NMI");
 	test_sampling(1, VECTOR_PMI, 1000, "a vector");
-	test_sampling(32, LVT_NMI, 777, "a fixed counter's NMI");
+	test_sampling(last_counter(), LVT_NMI, 777, "the last counter's NMI");
 	test_sampled_reader();
 	test_refused_mode(APIC_BASE_X2, "x2APIC mode of a local APIC that is off");
 	apic_enable_x2();
@@ -324,7 +345,7 @@ void test_main(void)
 	test_refused_mode(APIC_BASE_ENABLE, "xAPIC mode right behind x2APIC mode");
 	test_freeze();
 	test_sampling(0, LVT_NMI, 1000, "an NMI in x2APIC mode");
-	test_sampling(33, VECTOR_PMI, 1001, "a fixed counter's vector in x2APIC mode");
+	test_sampling(last_counter(), VECTOR_PMI, 1001, "the last counter's vector in x2APIC mode");
 	is(apic_errors(), 0, "the local APIC has no error");
 	apic_leave_x2();
 	test_sampling(0, LVT_NMI, 1000, "an NMI in xAPIC mode again");

@@ -101,21 +101,21 @@ static bool read_msr(const uint8_t *start)
 
 	__asm__ volatile("call *%2"
 			 : "=a"(low), "=d"(high)
-			 : "r"(start), "c"(MSR_PMC0)
+			 : "r"(start), "c"(counter_msr(0))
 			 : "rsi", "memory", "cc");
 	return ((uint64_t)high << 32 | low) == VALUE;
 }
 
 static bool read_cpuid(const uint8_t *start)
 {
-	struct cpuid ten = cpuid(0xa, 0);
-	uint32_t eax = 0xa, ebx, ecx = 0, edx;
+	struct cpuid leaf = cpuid(pmu.leaf, 0);
+	uint32_t eax = pmu.leaf, ebx, ecx = 0, edx;
 
 	__asm__ volatile("call *%4"
 			 : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx)
 			 : "r"((uint64_t)(uintptr_t)start)
 			 : "rsi", "memory", "cc");
-	return eax == ten.eax && ebx == ten.ebx && ecx == ten.ecx && edx == ten.edx;
+	return eax == leaf.eax && ebx == leaf.ebx && ecx == leaf.ecx && edx == leaf.edx;
 }
 
 /* Flags that have just been made keep QEMU from going on behind it at once. */
@@ -200,7 +200,7 @@ void test_main(void)
 	pmu_need();
 	pmu_clear();
 	trap_hook[VECTOR_BP] = on_breakpoint;
-	wrmsr(MSR_A_PMC0, VALUE);
+	counter_write(0, VALUE);
 	if (!cpus_start(2))
 		bail_out("the second processor does not start");
 	cpu_run(1, patcher, NULL);
