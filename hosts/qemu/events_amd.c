@@ -42,7 +42,8 @@ static const struct event_row rows[] = {
 	REFUSED(K8, 0x81, 0x00, "instruction_cache_misses", NO_CACHES),
 	REFUSED(K8, 0x7d, 0x07, "requests_to_l2", NO_CACHES),
 	REFUSED(K8, 0x7e, 0x07, "l2_cache_misses", NO_CACHES),
-	REFUSED(ZEN, 0x60, 0xff, "l2_request_g1.all", NO_CACHES),
+	REFUSED(ZEN4, 0x60, 0xff, "l2_request_g1.all", NO_CACHES),
+	REFUSED(ZEN & ~ZEN4, 0x60, 0xff, "l2_request_g1 (all)", NO_CACHES),
 	REFUSED(ZEN, 0x64, 0x09, "l2_cache_req_stat.ic_dc_miss_in_l2", NO_CACHES),
 };
 

@@ -98,7 +98,8 @@ static const struct event_row rows[] = {
 	REFUSED(GLC, 0x11, 0x0e, "itlb_misses.walk_completed", NO_TLB),
 	REFUSED(SNB | SKL | ICL | GLC, 0x9c, 0x01, "idq_uops_not_delivered.core", NO_PIPELINE),
 	REFUSED(SNB | SKL, 0xc2, 0x02, "uops_retired.retire_slots", NO_PIPELINE),
-	REFUSED(CORE, 0x0e, 0x01, "uops_issued.any", NO_PIPELINE),
+	REFUSED(CORE & ~GLC, 0x0e, 0x01, "uops_issued.any", NO_PIPELINE),
+	REFUSED(GLC, 0xae, 0x01, "uops_issued.any", NO_PIPELINE),
 	REFUSED(SKL | ICL, 0x0d, 0x01, "int_misc.recovery_cycles", NO_PIPELINE),
 };
 

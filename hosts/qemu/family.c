@@ -81,9 +81,9 @@ static const struct models known[] = {
 	{ VPMU_AMD, 0x17, 0x00, 0x2f, FAMILY_ZEN1, "amd-core" },
 	{ VPMU_AMD, 0x17, 0x30, 0xff, FAMILY_ZEN2, "amd-core" },
 	{ VPMU_AMD, 0x19, 0x00, 0x0f, FAMILY_ZEN3, "amd-core" },
-	{ VPMU_AMD, 0x19, 0x10, 0x1f, FAMILY_ZEN4, "amd-v2" },
-	{ VPMU_AMD, 0x19, 0x20, 0x5f, FAMILY_ZEN3, "amd-core" },
-	{ VPMU_AMD, 0x19, 0x60, 0xff, FAMILY_ZEN4, "amd-v2" },
+	{ VPMU_AMD, 0x19, 0x20, 0x2f, FAMILY_ZEN3, "amd-core" },
+	{ VPMU_AMD, 0x19, 0x40, 0x5f, FAMILY_ZEN3, "amd-core" },
+	{ VPMU_AMD, 0x19, 0x10, 0xff, FAMILY_ZEN4, "amd-v2" },
 	{ VPMU_AMD, 0x1a, 0x00, 0xff, FAMILY_ZEN5, "amd-v2" },
 	{ VPMU_AMD, 0x0, 0x00, 0x00, FAMILY_AMD, "amd-k7" },
 };

@@ -4,6 +4,7 @@
  */
 #include "formula.h"
 #include "models/models.h"
+#include "models/offcore.h"
 #include "totals.h"
 
 /* Cycles per instruction. */
@@ -71,6 +72,11 @@ static bool masked_formula(const struct vpmu_event *event, struct formula *f)
 	return true;
 }
 
+static bool is_offcore(enum event_class class)
+{
+	return class == CLASS_OFFCORE_0 || class == CLASS_OFFCORE_1;
+}
+
 bool formula_of(const struct vpmu_event *event, struct formula *f)
 {
 	const struct event_row *row = event_find(family, event);
@@ -80,6 +86,8 @@ bool formula_of(const struct vpmu_event *event, struct formula *f)
 	*f = (struct formula){ .class = row->class,
 			       .cycles = row->cycles,
 			       .level = level_of(event) };
+	if (is_offcore(row->class) && !offcore_can_tell(event->extra))
+		return false;
 	return masked_formula(event, f);
 }
 

@@ -78,7 +78,7 @@ static bool source_bind(void *source, unsigned int counter, const struct vpmu_ev
 	struct formula formula;
 	uint64_t entries;
 
-	if (!formula_of(event, &formula) || !models_can_count(formula.class, event)) {
+	if (!formula_of(event, &formula)) {
 		report_uncounted(event);
 		return false;
 	}

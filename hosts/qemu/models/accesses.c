@@ -10,18 +10,10 @@
 #include "code.h"
 #include "count/installed.h"
 #include "models.h"
+#include "offcore.h"
 #include "translate/block.h"
 #include "vcpu.h"
 #include <vpmu/msr.h>
-
-/* OFFCORE_RSP of Skylake server: the bits that make sense without line states and snoops. */
-#define REQUEST_DATA        (UINT64_C(1) << 0)
-#define REQUEST_STORE       (UINT64_C(1) << 1)
-#define REQUEST_CODE        (UINT64_C(1) << 2)
-#define RESPONSE_ANY        (UINT64_C(1) << 16)
-#define RESPONSE_LLC        (UINT64_C(7) << 18)
-#define RESPONSE_LOCAL_DRAM (UINT64_C(1) << 26)
-#define RESPONSE_NO_SNOOP   (UINT64_C(3) << 31)
 
 /* Not the number of a line. */
 #define NO_LINE UINT64_MAX
@@ -55,27 +47,6 @@ void accesses_start(struct vcpu *vcpu)
 	forget_fetched(vcpu);
 }
 
-/* Lines have no state here, so a match in some states of the LLC but not in others is unknown. */
-bool accesses_can_tell(uint64_t offcore)
-{
-	uint64_t of_llc = offcore & RESPONSE_LLC;
-
-	return of_llc == 0 || of_llc == RESPONSE_LLC;
-}
-
-static bool matches(uint64_t wanted, uint64_t request, enum cache_level found)
-{
-	if (!(wanted & request))
-		return false;
-	if (wanted & RESPONSE_ANY)
-		return true;
-	if (!(wanted & RESPONSE_NO_SNOOP))
-		return false;
-	if (found == CACHE_MEMORY)
-		return wanted & RESPONSE_LOCAL_DRAM;
-	return (wanted & RESPONSE_LLC) == RESPONSE_LLC;
-}
-
 /* What OFFCORE_RSP_0 or 1 asks for. A counter that counts has been bound with that value. */
 static uint64_t offcore_wanted(struct vcpu *vcpu, unsigned int i)
 {
@@ -92,7 +63,8 @@ static void count_offcore(struct vcpu *vcpu, unsigned int i, enum level level, u
 	uint64_t entries =
 		entry_bit(entry_of(class, level)) | entry_bit(entry_of(class, LEVEL_ANY));
 
-	if ((installed_entries() & entries) && matches(offcore_wanted(vcpu, i), request, found))
+	if ((installed_entries() & entries) &&
+	    offcore_matches(offcore_wanted(vcpu, i), request, found))
 		source_count(vcpu, class, level);
 }
 
@@ -119,7 +91,7 @@ static void access_data_line(struct vcpu *vcpu, enum level level, qemu_plugin_me
 	source_count(vcpu, CLASS_L1D_FILL, level);
 	if (found != CACHE_L2)
 		beyond_l2(vcpu, level,
-			  qemu_plugin_mem_is_store(info) ? REQUEST_STORE : REQUEST_DATA, found);
+			  qemu_plugin_mem_is_store(info) ? OFFCORE_STORE : OFFCORE_DATA, found);
 }
 
 /* An access may be to two lines, and these in two pages. */
@@ -158,7 +130,7 @@ static void code_fetched(unsigned int vcpu_index, void *userdata)
 		return;
 	source_count(vcpu, CLASS_L1I_MISS, fetch->level);
 	if (found != CACHE_L2)
-		beyond_l2(vcpu, fetch->level, REQUEST_CODE, found);
+		beyond_l2(vcpu, fetch->level, OFFCORE_CODE, found);
 }
 
 static void caches_flushed(unsigned int vcpu_index, void *unused)

@@ -18,7 +18,4 @@ void accesses_start(struct vcpu *vcpu);
 /* Put into a decoded block what the model needs. */
 void accesses_translate(struct translation *t);
 
-/* Can the model tell which accesses match this value of OFFCORE_RSP? */
-bool accesses_can_tell(uint64_t offcore);
-
 #endif

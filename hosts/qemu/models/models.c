@@ -89,10 +89,3 @@ uint32_t models_event_registers(void)
 {
 	return enabled ? VPMU_EVENT_REGISTER_OFFCORE_RSP : 0;
 }
-
-bool models_can_count(enum event_class class, const struct vpmu_event *event)
-{
-	if (class != CLASS_OFFCORE_0 && class != CLASS_OFFCORE_1)
-		return true;
-	return accesses_can_tell(event->extra);
-}

@@ -42,7 +42,5 @@ void models_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 
 /* The event registers that events of the models need: struct vpmu_config's. */
 uint32_t models_event_registers(void);
-/* Can this event of the class be counted? One of an OFFCORE class depends on its register. */
-bool models_can_count(enum event_class class, const struct vpmu_event *event);
 
 #endif
