@@ -169,6 +169,22 @@ static void test_switches(void)
 	}
 }
 
+/* AMD's: EFER.SVME is clear. */
+static void test_without_svme(void)
+{
+	static const uint64_t modes[] = { SEL_HOST_ONLY, SEL_GUEST_ONLY,
+					  SEL_HOST_ONLY | SEL_GUEST_ONLY };
+
+	pmu_clear();
+	for (unsigned int i = 0; i < ARRAY_SIZE(modes); i++)
+		counter_program(i, EVENT_INSTRUCTIONS, SEL_ALL | modes[i]);
+	counter_program(3, EVENT_INSTRUCTIONS, SEL_ALL);
+	measure_all(seq_nops, NULL);
+	ok(!counter_read(0) && !counter_read(1) && !counter_read(2),
+	   "with EFER.SVME clear a counter with HostOnly or GuestOnly counts nothing");
+	is(counter_read(3), 102 + AROUND, "and one without them counts as ever");
+}
+
 static void test_toggle(void)
 {
 	struct {
@@ -377,6 +393,8 @@ void test_main(void)
 		test_instructions(&odd_sequences[i]);
 	test_switches();
 	test_toggle();
+	if (pmu.amd)
+		test_without_svme();
 	test_continues();
 	test_device_code();
 	test_reads(0, "a general counter");

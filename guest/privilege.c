@@ -3,7 +3,7 @@
  * Who may do what: ring 3 has no MSRs, and RDPMC only with CR4.PCE. What is
  * refused changes nothing. SDM vol. 2, RDMSR, WRMSR, RDPMC.
  */
-#include "pmu.h"
+#include "pmu_registers.h"
 
 #define FLAG_RF       0x10000
 #define FLAGS_PATTERN (FLAG_ALWAYS | FLAG_PF | FLAG_ZF | FLAG_OF)
@@ -37,42 +37,36 @@ static bool is_fault(const struct try *try, unsigned int vector, const char *at)
 	       (fault->rflags & ~(uint64_t)(FLAG_RF | FLAG_IF)) == FLAGS_PATTERN;
 }
 
-static const uint32_t msrs[] = {
-	MSR_PMC0,        MSR_PERFEVTSEL0,       MSR_MISC_ENABLE,    MSR_DEBUGCTL,
-	MSR_FIXED_CTR0,  MSR_PERF_CAPABILITIES, MSR_FIXED_CTR_CTRL, MSR_GLOBAL_STATUS,
-	MSR_GLOBAL_CTRL, MSR_GLOBAL_OVF_CTRL,   MSR_A_PMC0
-};
-
 static void test_msrs(void)
 {
 	bool reads = true, writes = true, same = true;
 	struct try try;
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(msrs); i++) {
-		uint64_t before = rdmsr(msrs[i]);
+	for (unsigned int i = 0; i < pmu_register_rows; i++) {
+		uint32_t msr = pmu_registers[i].first;
+		uint64_t before = 0;
 
-		reads = reads && !in_user(probe_rdmsr, msrs[i], 0x1234, &try) &&
+		try_rdmsr(msr, &before);
+		reads = reads && !in_user(probe_rdmsr, msr, 0x1234, &try) &&
 			is_fault(&try, VECTOR_GP, probe_rdmsr_at) &&
 			this_cpu()->fault.cs == SEL_USER_CODE;
-		writes = writes && !in_user(probe_wrmsr, msrs[i], 1, &try) &&
+		writes = writes && !in_user(probe_wrmsr, msr, 1, &try) &&
 			 is_fault(&try, VECTOR_GP, probe_wrmsr_at);
-		same = same && rdmsr(msrs[i]) == before;
+		same = same && (!pmu_registers[i].there || rdmsr(msr) == before);
 	}
-	ok(reads, "RDMSR of each PMU register in ring 3 is a #GP");
-	ok(writes, "WRMSR of each PMU register in ring 3 is a #GP");
+	ok(reads, "RDMSR of each PMU register in ring 3 is a #GP, whether it is there or not");
+	ok(writes, "so is WRMSR");
 	ok(same, "and changes nothing");
-	ok(!in_user(probe_rdmsr, MSR_FIXED_CTR0 + pmu.fixed, 0, &try) &&
-		   is_fault(&try, VECTOR_GP, probe_rdmsr_at),
-	   "so is that of an absent one");
 }
 
 static void test_rdpmc(void)
 {
+	unsigned int last = pmu.fixed ? 32 : pmu.general - 1;
 	uint64_t value;
 	struct try try;
 
 	counter_write(0, 0x123456789abc);
-	counter_write(32, 0xcba987654321);
+	counter_write(last, 0xcba987654321);
 	write_cr4(read_cr4() & ~CR4_PCE);
 	ok(!in_user(probe_rdpmc, 0, 0, &try) && is_fault(&try, VECTOR_GP, probe_rdpmc_at),
 	   "RDPMC in ring 3 with CR4.PCE clear is a #GP");
@@ -84,14 +78,14 @@ static void test_rdpmc(void)
 		   try.probe.rdx == 0x1234,
 	   "RDPMC in ring 3 with CR4.PCE set reads a general counter");
 	ok((try.probe.rflags & ~(uint64_t)FLAG_IF) == FLAGS_PATTERN, "and keeps the flags");
-	ok(in_user(probe_rdpmc, RDPMC_FIXED, 0, &try) && try.probe.rax == 0x87654321 &&
+	ok(in_user(probe_rdpmc, counter_index(last), 0, &try) && try.probe.rax == 0x87654321 &&
 		   try.probe.rdx == 0xcba9,
-	   "and a fixed one");
+	   "and a fixed one, or the last");
 	ok(!in_user(probe_rdpmc, pmu.general, 0, &try) && is_fault(&try, VECTOR_GP, probe_rdpmc_at),
 	   "RDPMC in ring 3 of a bad index is a #GP");
 	ok(!in_user(probe_rdpmc, RDPMC_FIXED + pmu.fixed, 0, &try) &&
 		   is_fault(&try, VECTOR_GP, probe_rdpmc_at),
-	   "also of a bad fixed one");
+	   "also of a fixed counter that is not there");
 	ok(read_cr4() & CR4_PCE, "CR4.PCE is as it was");
 	ok(in_user(probe_data16_rdpmc, 0, 0, &try) && try.probe.rax == 0x56789abc &&
 		   in_user(probe_rexw_rdpmc, 0, 0, &try) && try.probe.rax == 0x56789abc,
@@ -111,33 +105,34 @@ static void test_lock(void)
 		{ probe_lock_rdpmc, probe_lock_rdpmc_at, "RDPMC" },
 		{ probe_lock_cpuid, probe_lock_cpuid_at, "CPUID" },
 	};
-	uint64_t before = rdmsr(MSR_GLOBAL_CTRL);
+	uint32_t msr = counter_msr(1);
+	uint64_t before = rdmsr(msr);
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(locked); i++) {
-		struct try try = { locked[i].function,
-				   { 1, 0x33, MSR_GLOBAL_CTRL, 0, FLAGS_PATTERN } };
+		struct try try = { locked[i].function, { 1, 0x33, msr, 0, FLAGS_PATTERN } };
 
 		ok(!run_try(&try) && is_fault(&try, VECTOR_UD, locked[i].at),
 		   "LOCK %s is a #UD in ring 0", locked[i].name);
 		ok(!user_call(run_try, &try) && is_fault(&try, VECTOR_UD, locked[i].at),
 		   "LOCK %s is a #UD in ring 3", locked[i].name);
 	}
-	is(rdmsr(MSR_GLOBAL_CTRL), before, "and changes nothing");
+	is(rdmsr(msr), before, "and changes nothing");
 }
 
 static void test_prefixes(void)
 {
-	struct probe probe = { 3, 0, MSR_GLOBAL_CTRL, 0, FLAGS_PATTERN };
+	struct probe probe = { 3, 0, counter_msr(1), 0, FLAGS_PATTERN };
 
-	ok(probe_rexw_wrmsr(&probe) && rdmsr(MSR_GLOBAL_CTRL) == 3, "WRMSR with REX.W writes");
+	ok(probe_rexw_wrmsr(&probe) && counter_read(1) == 3, "WRMSR with REX.W writes");
 	probe.rax = ~0ull;
 	ok(probe_rexw_rdmsr(&probe) && probe.rax == 3, "RDMSR with REX.W reads");
-	wrmsr(MSR_GLOBAL_CTRL, 0);
+	counter_write(1, 0);
 }
 
 void test_main(void)
 {
 	pmu_need();
+	pmu_registers_find();
 	pmu_clear();
 	test_msrs();
 	test_rdpmc();

@@ -32,6 +32,13 @@ STORM_SECONDS = int(os.environ.get("VPMU_STORM_SECONDS", "5"))
 SEED = os.environ.get("VPMU_SEED")
 MODELS = ["intel-v2", "intel-v3", "intel-v4", "intel-v5"]
 AMD_MODELS = ["amd-k7", "amd-core", "amd-v2"]
+# What CPUID is to say, as the guests' command line has it.
+CPUID = {
+    **{model: f"version={model[-1]}" for model in MODELS},
+    "amd-k7": "version=1 counters=4",
+    "amd-core": "version=1 counters=6",
+    "amd-v2": "version=2 counters=6",
+}
 TIMEOUT = 300  # only what hangs takes longer, however busy the machine is
 
 # How much a QEMU may grow between the second and the last quarter of a storm.
@@ -41,11 +48,11 @@ STORM_GROWTH_KIB = 16 * 1024
 GUESTS = [
     ("ground", ["none", "off"], 4, []),
     ("off", ["off"], 1, []),
-    ("registers", MODELS, 1, []),
+    ("registers", MODELS + AMD_MODELS, 1, []),
     ("counting", MODELS + AMD_MODELS, 1, ["video"]),
     ("transparent", MODELS + AMD_MODELS, 1, []),
     ("transparent", ["intel-v4", "amd-v2"], 2, []),
-    ("privilege", MODELS, 1, []),
+    ("privilege", MODELS + AMD_MODELS, 1, []),
     ("modes", ["intel-v2", "intel-v5"], 1, []),
     ("overflow", MODELS + AMD_MODELS, 1, []),
     ("exact", MODELS + AMD_MODELS, 1, []),
@@ -76,8 +83,8 @@ def qemu_command(guest, model, processors, options):
     lib = os.path.join(ROOT, "usr/lib/x86_64-linux-gnu")
     share = os.path.join(ROOT, "usr/share")
     append = f"cpus={processors} seconds={STORM_SECONDS}"
-    if model.startswith("intel-v"):
-        append += f" version={model[len('intel-v'):]}"
+    if model in CPUID:
+        append += f" {CPUID[model]}"
     cpu = "EPYC-v1,+svm,+x2apic,+clwb,+ibpb" if model in AMD_MODELS else "Skylake-Server"
     command = [
         os.path.join(ROOT, "usr/lib64/ld-linux-x86-64.so.2"), "--library-path", lib,

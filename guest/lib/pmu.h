@@ -98,6 +98,7 @@ enum { FIXED_OS = 1, FIXED_USR = 2, FIXED_ANY = 4, FIXED_PMI = 8, FIXED_ALL = 3 
 #define STATUS_CHANGED (1ull << 63)
 #define INUSE_PMI      (1ull << 63)
 
+#define DEBUGCTL_FREEZE_LBRS           (1ull << 11)
 #define DEBUGCTL_FREEZE_PERFMON_ON_PMI (1ull << 12)
 #define CAPABILITIES_FW_WRITE          (1ull << 13)
 
