@@ -10,7 +10,7 @@
  *   period=N     ... with an interrupt each so many events, at first
  *   khz=N        ... changed to a thousand a second: time stamp counter ticks in a millisecond
  *   watchdog=1   one counter of cycles, whose interrupt does not come
- *   raw=N        count this encoding (models)
+ *   misses=1     count branch misses; 2: cache misses (models)
  *   access=1     time accesses instead; pmu=0: on a machine without a PMU
  */
 #include "bench_work.h"
@@ -38,15 +38,33 @@ static uint64_t now(void)
 	return (uint64_t)high << 32 | low;
 }
 
-/* The events that are counted: so many from the first. There are no more counters. */
-static const struct {
+/* What is counted: so many from the first. There are no more counters. */
+struct offer {
 	unsigned int counter;
 	enum event event;
-} offered[] = {
-	{ 32, EVENT_INSTRUCTIONS }, { 33, EVENT_CYCLES }, { 0, EVENT_BRANCHES },
-	{ 1, EVENT_CONDITIONAL },   { 2, EVENT_LOADS },   { 3, EVENT_STORES },
-	{ 34, EVENT_REF_CYCLES },
 };
+
+static const struct offer offers_intel[] = {
+	{ 32, EVENT_INSTRUCTIONS }, { 33, EVENT_CYCLES },
+	{ 0, EVENT_BRANCHES },      { 1, EVENT_CONDITIONAL },
+	{ 2, EVENT_LOADS },         { 3, EVENT_STORES },
+	{ 34, EVENT_REF_CYCLES },   { 0, 0 },
+};
+
+static const struct offer offers_amd[] = {
+	{ 0, EVENT_INSTRUCTIONS },
+	{ 1, EVENT_CYCLES },
+	{ 2, EVENT_BRANCHES },
+	{ 3, EVENT_CONDITIONAL },
+	{ 4, EVENT_RETURNS },
+	{ 5, EVENT_FAR_BRANCHES },
+	{ 0, 0 },
+};
+
+static const struct offer *offers(void)
+{
+	return pmu.amd ? offers_amd : offers_intel;
+}
 
 static void use(unsigned int counter, enum event event, uint64_t period)
 {
@@ -57,45 +75,51 @@ static void use(unsigned int counter, enum event event, uint64_t period)
 	counter_program(counter, event, SEL_ALL | (period ? SEL_INT : 0));
 }
 
-static uint64_t status_bit(unsigned int counter)
+/* Without a status, a counter has overflowed whose highest bit is clear. */
+static bool has_overflowed(unsigned int counter, uint64_t status)
 {
-	return 1ull << counter;
+	if (pmu.status)
+		return status >> counter & 1;
+	return !(rdpmc(counter_index(counter)) >> (pmu.general_width - 1) & 1);
 }
 
-/* What Linux's handler does, in its order. */
+/* What Linux's handlers do, in their order. */
 static void on_pmi(struct frame *frame)
 {
-	uint64_t status;
+	uint64_t status = 0;
 
 	(void)frame;
-	wrmsr(MSR_GLOBAL_CTRL, 0);
-	status = rdmsr(MSR_GLOBAL_STATUS);
-	wrmsr(MSR_GLOBAL_OVF_CTRL, status);
+	if (pmu.global_ctrl) {
+		wrmsr(pmu.global_ctrl, 0);
+		status = pmu_status();
+		pmu_clear_status(status);
+	}
 	for (unsigned int i = 0; i < use_count; i++) {
-		if (!(status & status_bit(uses[i].counter)) || !uses[i].period)
+		if (!uses[i].period || !has_overflowed(uses[i].counter, status))
 			continue;
 		rdpmc(counter_index(uses[i].counter));
 		counter_write(uses[i].counter, -uses[i].period);
 	}
-	rdmsr(MSR_GLOBAL_STATUS);
+	pmu_status();
 	pmis++;
 	apic_write(APIC_LVTPC, LVT_NMI);
-	wrmsr(MSR_GLOBAL_CTRL, pmu_all());
+	if (pmu.global_ctrl)
+		wrmsr(pmu.global_ctrl, pmu_all());
 }
 
 static void start_events(void)
 {
-	uint64_t raw = option("raw", 0);
+	uint64_t misses = option("misses", 0);
 	uint64_t events = option("events", 0);
 
 	if (option("watchdog", 0))
-		use(33, EVENT_CYCLES, FAR / 64);
-	if (raw)
-		use(0, (enum event)raw, 0);
-	for (unsigned int i = 0; i < events && i < ARRAY_SIZE(offered); i++)
-		use(offered[i].counter, offered[i].event, option("period", 0));
+		use(offers()[1].counter, EVENT_CYCLES, FAR / 64);
+	if (misses)
+		use(0, misses == 1 ? EVENT_BRANCH_MISSES : EVENT_LLC_MISSES, 0);
+	for (const struct offer *offer = offers(); events && offer->event; offer++, events--)
+		use(offer->counter, offer->event, option("period", 0));
 	if (use_count)
-		wrmsr(MSR_GLOBAL_CTRL, pmu_all());
+		counters_start(pmu_all());
 }
 
 /* The periods that make a thousand interrupts a second, from a turn without any. */
@@ -184,21 +208,29 @@ static void bare_cpuid(uint32_t leaf)
 	__asm__ volatile("cpuid" : "+a"(leaf), "=b"(b), "+c"(c), "=d"(d));
 }
 
+/* The registers that are accessed: the counter of instructions, and what controls it. */
+static struct {
+	uint32_t counter, index, written;
+	uint32_t status, status_clear; /* 0: there is none */
+	uint32_t control;
+	uint64_t off, on;
+} regs;
+
 LOOP(loop_empty, barrier())
-LOOP(loop_rdmsr, bare_rdmsr(MSR_FIXED_CTR0))
-LOOP(loop_rdmsr_status, bare_rdmsr(MSR_GLOBAL_STATUS))
+LOOP(loop_rdmsr, bare_rdmsr(regs.counter))
+LOOP(loop_rdmsr_status, bare_rdmsr(regs.status))
 LOOP(loop_rdmsr_other, bare_rdmsr(0x10a))
-LOOP(loop_wrmsr, bare_wrmsr(MSR_PMC0, i))
+LOOP(loop_wrmsr, bare_wrmsr(regs.written, i))
 LOOP(loop_wrmsr_other, bare_wrmsr(0x10a, i))
-LOOP(loop_rdpmc, bare_rdpmc(RDPMC_FIXED))
+LOOP(loop_rdpmc, bare_rdpmc(regs.index))
 LOOP(loop_cpuid, bare_cpuid(0))
-LOOP(loop_cpuid_a, bare_cpuid(0xa))
+LOOP(loop_cpuid_pmu, bare_cpuid(pmu.leaf))
 
 static void loop_wrmsr_enable(void)
 {
 	for (unsigned int i = 0; i < BATCH / 2; i++) {
-		bare_wrmsr(MSR_GLOBAL_CTRL, 0);
-		bare_wrmsr(MSR_GLOBAL_CTRL, 1ull << 32);
+		bare_wrmsr(regs.control, regs.off);
+		bare_wrmsr(regs.control, regs.on);
 	}
 }
 
@@ -228,19 +260,31 @@ static volatile bool came;
 
 static void send_nmi(void)
 {
-	bare_wrmsr(MSR_FIXED_CTR0, 0);
+	bare_wrmsr(regs.counter, 0);
 	apic_icr(0, ICR_ASSERT | LVT_NMI);
 }
 
 static void overflow(void)
 {
-	bare_wrmsr(MSR_FIXED_CTR0, pmu_value_mask() - 20);
+	bare_wrmsr(regs.counter, pmu_value_mask() - 20);
+}
+
+static void clear_status(void)
+{
+	if (regs.status)
+		bare_wrmsr(regs.status_clear, 1ull << offers()[0].counter);
+}
+
+static void read_status(void)
+{
+	if (regs.status)
+		bare_rdmsr(regs.status);
 }
 
 static void on_nmi_short(struct frame *frame)
 {
 	(void)frame;
-	bare_wrmsr(MSR_GLOBAL_OVF_CTRL, status_bit(32));
+	clear_status();
 	apic_write(APIC_LVTPC, LVT_NMI);
 	came = true;
 }
@@ -249,15 +293,15 @@ static void on_nmi_short(struct frame *frame)
 static void on_nmi_long(struct frame *frame)
 {
 	(void)frame;
-	bare_wrmsr(MSR_GLOBAL_CTRL, 0);
-	bare_rdmsr(MSR_GLOBAL_STATUS);
-	bare_wrmsr(MSR_GLOBAL_OVF_CTRL, status_bit(32));
+	bare_wrmsr(regs.control, regs.off);
+	read_status();
+	clear_status();
 	if (has_pmu)
-		bare_rdpmc(RDPMC_FIXED);
-	bare_wrmsr(MSR_FIXED_CTR0, 0);
-	bare_rdmsr(MSR_GLOBAL_STATUS);
+		bare_rdpmc(regs.index);
+	bare_wrmsr(regs.counter, 0);
+	read_status();
 	apic_write(APIC_LVTPC, LVT_NMI);
-	bare_wrmsr(MSR_GLOBAL_CTRL, status_bit(32));
+	bare_wrmsr(regs.control, regs.on);
 	came = true;
 }
 
@@ -284,15 +328,41 @@ static void time_nmi(const char *name, void (*handler)(struct frame *))
 	print("access %s %lu\n", name, least * BATCH);
 }
 
+/* Without a PMU the numbers are those of one that there could be, and PerfMonV2's on AMD's. */
+static void find_registers(void)
+{
+	const unsigned int first = offers()[0].counter;
+	const bool v2 = pmu.amd && (pmu.global_ctrl || !has_pmu);
+
+	regs.counter = counter_msr(first);
+	regs.index = counter_index(first);
+	regs.written = counter_msr(0);
+	regs.status = v2 ? MSR_AMD_GLOBAL_STATUS : pmu.amd ? 0 : MSR_GLOBAL_STATUS;
+	regs.status_clear = v2 ? MSR_AMD_GLOBAL_STATUS_CLR : MSR_GLOBAL_OVF_CTRL;
+	regs.control = v2 ? MSR_AMD_GLOBAL_CTRL : pmu.amd ? select_msr(0) : MSR_GLOBAL_CTRL;
+	regs.on = 1ull << first;
+	if (!pmu.amd || v2)
+		return;
+	regs.off = event_select(EVENT_INSTRUCTIONS, SEL_USR | SEL_OS | SEL_INT);
+	regs.on = regs.off | SEL_EN;
+}
+
+static void count_instructions(uint64_t flags)
+{
+	if (!has_pmu)
+		return;
+	counter_program(offers()[0].counter, EVENT_INSTRUCTIONS, flags);
+	counters_start(pmu_all());
+}
+
 static void time_accesses(void)
 {
-	if (has_pmu) {
-		counter_program(32, EVENT_INSTRUCTIONS, SEL_ALL);
-		wrmsr(MSR_GLOBAL_CTRL, pmu_all());
-	}
+	find_registers();
+	count_instructions(SEL_ALL);
 	time_loop("empty", loop_empty);
 	time_loop("rdmsr", loop_rdmsr);
-	time_loop("rdmsr-status", loop_rdmsr_status);
+	if (regs.status)
+		time_loop("rdmsr-status", loop_rdmsr_status);
 	time_loop("rdmsr-other", loop_rdmsr_other);
 	time_loop("wrmsr", loop_wrmsr);
 	time_loop("wrmsr-enable", loop_wrmsr_enable);
@@ -300,16 +370,15 @@ static void time_accesses(void)
 	if (has_pmu)
 		time_loop("rdpmc", loop_rdpmc);
 	time_loop("cpuid", loop_cpuid);
-	time_loop("cpuid-pmu", loop_cpuid_a);
-	if (has_pmu)
-		counter_program(32, EVENT_INSTRUCTIONS, SEL_ALL | SEL_INT);
+	time_loop("cpuid-pmu", loop_cpuid_pmu);
+	count_instructions(SEL_ALL | SEL_INT);
 	time_nmi("pmi", on_nmi_short);
 	time_nmi("pmi-linux", on_nmi_long);
 }
 
 void test_main(void)
 {
-	has_pmu = option("pmu", 1) && pmu_find();
+	has_pmu = pmu_find() && option("pmu", 1);
 	apic_enable();
 	if (has_pmu) {
 		pmu_clear();

@@ -20,7 +20,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.abspath(os.environ.get("VPMU_BUILD", ROOT + "/build"))
 VPMU = BUILD + "/vpmu"
 STATES = ["plain QEMU", "an empty plugin", "PMU off", "idle", "NMI watchdog", "1 event", "2 events", "4 events",
-          "all 7 counters", "8 events, in turns", "branch misses", "cache misses",
+          "all counters", "8 events, in turns", "branch misses", "cache misses",
           "1 event at 1 kHz", "6 events at 1 kHz", "10 events at 1 kHz"]
 BARE = ["integer", "memory", "branches"]
 LINUX = ["syscalls", "processes"]
@@ -40,6 +40,11 @@ def refusals(work):
     refused("bench guest refuses an unknown option", ["guest", "--fly"], "`--fly'", "--quick")
     refused("bench guest has no --trace", ["guest", "--trace", "x"], "`--trace'")
     refused("bench guest refuses --repeat 0", ["guest", "--repeat", "0"], "--repeat")
+    refused("bench guest refuses a CPU without a PMU", ["guest", "--model", "pentium3"], "too old")
+    refused("bench guest refuses another vendor's PMU", ["guest", "--pmu", "amd-v2", "--model",
+                                                         "Haswell"], "not an AMD CPU")
+    refused("bench guest refuses no PMU", ["guest", "--pmu", "off"], "--pmu off")
+    refused("bench exit has no --model", ["exit", "--model", "EPYC"], "`--model'")
     refused("a plot that cannot be written is refused before anything is measured",
             ["guest", "--plot", work + "/none/x.svg"], "/none/x.svg")
 
@@ -140,7 +145,7 @@ def measures(work):
     tables = result["tables"]
     linux = "no Linux" not in str(tables["guest"]["notes"])
     check("it says of what, and how to repeat it", result["benchmark"] == "guest"
-          and re.match(r"vpmu bench guest --cpu \d+ --quick$", result["command"]),
+          and re.match(r"vpmu bench guest --cpu \d+ --quick --model Skylake-Server --pmu intel-v4$", result["command"]),
           result["command"])
     check_ratios(tables["guest"], linux)
     check("minima and medians are of the same states",
@@ -149,6 +154,26 @@ def measures(work):
     check_beside(tables["guest_beside"], linux)
     check_sampling(tables["guest_sampling"], linux)
     check_plot(plot, reason)
+
+
+def amd(work):
+    """The bare-metal part, on CPUs of AMD's."""
+    for model, status in (("EPYC", False), ("EPYC-Genoa", True)):
+        done = subprocess.run([VPMU, "bench", "guest", "--quick", "--json", "--model", model],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=600, env=dict(os.environ, PATH=work, TMPDIR=work))
+        tables = json.loads(done.stdout or '{"tables": {}}')["tables"]
+        rows = tables.get("guest", {"rows": []})["rows"]
+        check(f"on {model} the programs have a ratio in every state but that of cache misses",
+              [row["state"] for row in rows] == STATES and all(
+                  is_number(row[name]) != (row["state"] in [*ONLY_LINUX, "cache misses"])
+                  for row in rows for name in BARE), done.stderr, rows)
+        check("PMIs have come", rows and all(row["pmis"] > 0 for row
+                                             in tables["guest_sampling"]["rows"]), tables)
+        access = {row["access"]: row["over"] for row in tables["guest_access"]["rows"]}
+        check("accesses have their times, GLOBAL_STATUS where there is one",
+              all(is_number(over) != (name == "RDMSR, GLOBAL_STATUS" and not status)
+                  for name, over in access.items()), access)
 
 
 def default_interrupt():
@@ -174,6 +199,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="vpmu-test-") as work:
         refusals(work)
         measures(work)
+        amd(work)
         interrupted(work)
     return finish()
 

@@ -11,6 +11,7 @@
 #include "bench/lib/measure.h"
 #include "bench/pmi/pmi.h"
 #include "commands.h"
+#include "pmu.h"
 #include "process/args.h"
 #include "process/process.h"
 #include "qemu.h"
@@ -42,6 +43,8 @@ const char bench_usage[] =
 	"  --details      all figures: least, median and 99th percentile\n"
 	"  --json         print JSON, which has all figures\n"
 	"  --plot FILE    draw the main figures, as SVG, too\n"
+	"  --model MODEL  guest: the guests' CPU, as QEMU's -cpu (default: Skylake-Server)\n"
+	"  --pmu PMU      guest: their PMU (default: what such a CPU has)\n"
 	"  --trace FILE   pmi: replay this trace (repeatable; default: those that are shipped)\n"
 	"  --help         this text\n";
 
@@ -59,6 +62,8 @@ static const struct benchmark {
 struct settings {
 	const struct benchmark *benchmark;
 	struct bench_options options;
+	struct pmu_options pmu; /* of guests */
+	const char *model;      /* their CPU */
 	bool json;
 	bool details;
 	const char *plot; /* file */
@@ -87,6 +92,12 @@ static unsigned long number(const char *option, const char *value, unsigned long
 	return number;
 }
 
+/* Of what pmu.h knows more options that are a benchmark's own affair. */
+static bool is_pmu(const char *word)
+{
+	return !strcmp(word, "--pmu") || !strncmp(word, "--pmu=", 6);
+}
+
 /* An option with a value; false: it is another. */
 static bool value_option(struct settings *settings, char **argv, int *i)
 {
@@ -102,8 +113,11 @@ static bool value_option(struct settings *settings, char **argv, int *i)
 		settings->plot = value;
 	else if (settings->benchmark->takes_traces && (value = option_value(argv, i, "--trace")))
 		args_add(&settings->traces, value);
+	else if (settings->benchmark->starts_guests && (value = option_value(argv, i, "--model")))
+		settings->model = value;
 	else
-		return false;
+		return settings->benchmark->starts_guests && is_pmu(argv[*i]) &&
+		       pmu_option(&settings->pmu, argv, i);
 	return true;
 }
 
@@ -117,9 +131,10 @@ static void parse_option(struct settings *settings, char **argv, int *i)
 		settings->json = true;
 	else if (!value_option(settings, argv, i))
 		fail("bench %s: unknown option or argument `%s'; there are --cpu, --repeat, "
-		     "--seconds, --quick, --details, --json, --plot%s and --help",
+		     "--seconds, --quick, --details, --json, --plot%s%s and --help",
 		     settings->benchmark->name, argv[*i],
-		     settings->benchmark->takes_traces ? ", --trace" : "");
+		     settings->benchmark->takes_traces ? ", --trace" : "",
+		     settings->benchmark->starts_guests ? ", --model, --pmu" : "");
 }
 
 static void show_progress(double part)
@@ -160,6 +175,9 @@ static const char *command_again(const struct settings *settings)
 		command = text("%s --repeat %u", command, options->repeat);
 	if (options->seconds > 0)
 		command = text("%s --seconds %.0f", command, options->seconds);
+	if (options->guest)
+		command = text("%s --model %s --pmu %s", command, quoted(options->guest->cpu),
+			       options->guest->pmu);
 	for (size_t i = 0; i < options->trace_count; i++)
 		command = text("%s --trace %s", command, quoted(options->traces[i]));
 	return command;
@@ -243,8 +261,13 @@ static void find_guest_parts(struct settings *settings)
 
 	if (error)
 		fail("bench guest: %s", error);
+	pmu_settle(&settings->pmu, &settings->model);
+	if (!pmu_config(&settings->pmu).version)
+		fail("bench guest: --pmu off is measured anyway, beside a PMU");
 	parts = (struct bench_guest_parts){
 		.qemu = qemu.argv.v,
+		.cpu = settings->model,
+		.pmu = settings->pmu.pmu,
 		.plugin = paths->plugin,
 		.build = paths->build,
 		.vpmu = text("%s/vpmu", paths->build),
@@ -286,7 +309,7 @@ static int run(struct settings *settings)
 
 int command_bench(int argc, char **argv)
 {
-	struct settings settings = { .options = { .cpu = -1 } };
+	struct settings settings = { .options = { .cpu = -1 }, .pmu = PMU_OPTIONS_DEFAULT };
 
 	for (int i = 1; i < argc; i++)
 		if (!strcmp(argv[i], "--help")) {

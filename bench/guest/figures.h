@@ -8,9 +8,6 @@
 #include "bench/lib/measure.h"
 #include "bench/lib/report.h"
 
-/* The PMU of the states that have one. */
-#define GUEST_PMU "intel-v4"
-
 /* Linux guests; each is booted once in a round. */
 enum linux_guest {
 	LINUX_PLAIN,
@@ -35,13 +32,24 @@ enum {
 	STATES,
 };
 
+/* The plugin, and the PMU that it gives. */
+enum guest_pmu {
+	PMU_NONE,  /* no plugin */
+	PMU_EMPTY, /* one that is not ours */
+	PMU_OFF,
+	PMU_ON,
+	PMU_WITH_MODELS,
+};
+
 struct guest_state {
 	const char *key;
 	const char *title;
 	const char *bare; /* the bare-metal guest's command line; NULL: not there */
-	const char *pmu;  /* the plugin's, and more arguments; NULL: it is not there */
+	enum guest_pmu pmu;
 	enum linux_guest guest;
-	const char *perf; /* what starts the programs in the Linux guest */
+	const char *perf; /* what starts the programs in the Linux guest ... */
+	const char *amd;  /* ... if its CPU is one of AMD's; NULL: the same */
+	bool intel_only;
 	/*
 	 * Not before the guest has left its counters alone for so long that the plugin
 	 * counts nothing any more: what it counts stays for a while. The others

@@ -118,28 +118,28 @@ static char *empty_plugin(const struct bench *bench)
 	return g_strdup_printf("%s/bench/guest/libbench-empty.so", bench->parts->build);
 }
 
-static void plugin_words(const struct bench *bench, struct args *words,
-			 const struct guest_state *state)
+static void plugin_words(const struct bench *bench, struct args *words, enum guest_pmu pmu)
 {
-	bool empty = state == &guest_states[STATE_EMPTY];
-	char *file = empty ? empty_plugin(bench) : g_strdup(bench->parts->plugin);
+	char *file = pmu == PMU_EMPTY ? empty_plugin(bench) : g_strdup(bench->parts->plugin);
 	char *doubled = args_double_commas(file);
 
-	if (empty || state->pmu) {
+	if (pmu != PMU_NONE)
 		args_add(words, "-plugin");
-		args_add_format(words, "%s%s%s", doubled,
-				empty ? "" : ",pmu=", empty ? "" : state->pmu);
-	}
+	if (pmu == PMU_EMPTY)
+		args_add(words, doubled);
+	else if (pmu == PMU_OFF)
+		args_add_format(words, "%s,pmu=off", doubled);
+	else if (pmu != PMU_NONE)
+		args_add_format(words, "%s,pmu=%s%s", doubled, bench->parts->pmu,
+				pmu == PMU_WITH_MODELS ? ",models=on" : "");
 	free(doubled);
 	free(file);
 }
 
 static void bare_words(const struct bench *bench, struct args *words, const char *append,
-		       const struct guest_state *state)
+		       enum guest_pmu pmu)
 {
-	static char *const machine[] = { "-cpu",
-					 "Skylake-Server",
-					 "-m",
+	static char *const machine[] = { "-m",
 					 "64",
 					 "-display",
 					 "none",
@@ -154,12 +154,14 @@ static void bare_words(const struct bench *bench, struct args *words, const char
 
 	args_add_all(words, bench->parts->qemu);
 	args_add_all(words, machine);
+	args_add(words, "-cpu");
+	args_add(words, bench->parts->cpu);
 	args_add(words, "-kernel");
 	args_add_format(words, "%s/guest/bench.elf", bench->parts->build);
 	args_add(words, "-append");
 	args_add_format(words, "%s turns=%u khz=%.0f", append, bench->turns,
 			measure_frequency() / 1000);
-	plugin_words(bench, words, state);
+	plugin_words(bench, words, pmu);
 }
 
 static const char *stopped_or(struct session *session, const char *what)
@@ -170,8 +172,7 @@ static const char *stopped_or(struct session *session, const char *what)
 }
 
 /* A guest until its end; every line is handed on. */
-static const char *run_bare(struct bench *bench, const char *append,
-			    const struct guest_state *state,
+static const char *run_bare(struct bench *bench, const char *append, enum guest_pmu pmu,
 			    void (*take)(struct bench *, void *, const char *), void *argument)
 {
 	struct session session = { .pid = 0 };
@@ -179,7 +180,7 @@ static const char *run_bare(struct bench *bench, const char *append,
 	bool complete = false;
 	const char *error, *line;
 
-	bare_words(bench, &words, append, state);
+	bare_words(bench, &words, append, pmu);
 	error = session_start(&session, words.v);
 	while (!error && (line = session_line(&session, BARE_SECONDS))) {
 		complete |= !strncmp(line, "1..", 3);
@@ -208,7 +209,7 @@ static void take_bare(struct bench *bench, void *argument, const char *line)
 static const char *bare_round(struct bench *bench, const struct guest_state *state)
 {
 	struct taker taker = { .figures = bench->figures->bare[state - guest_states] };
-	const char *error = run_bare(bench, state->bare, state, take_bare, &taker);
+	const char *error = run_bare(bench, state->bare, state->pmu, take_bare, &taker);
 
 	close_round(taker.figures, taker.rounds);
 	return error;
@@ -224,12 +225,10 @@ static const char *access_round(struct bench *bench)
 	enum guest_access_place place = ACCESS_PLAIN;
 	const char *error;
 
-	error = run_bare(bench, "access=1 pmu=0", &guest_states[STATE_PLAIN], take_bare_access,
-			 &place);
+	error = run_bare(bench, "access=1 pmu=0", PMU_NONE, take_bare_access, &place);
 	place = ACCESS_OURS;
 	if (!error)
-		error = run_bare(bench, "access=1", &guest_states[STATE_COUNT_2], take_bare_access,
-				 &place);
+		error = run_bare(bench, "access=1", PMU_ON, take_bare_access, &place);
 	step(bench);
 	return error;
 }
@@ -290,29 +289,14 @@ static void linux_words(const struct bench *bench, enum linux_guest guest, struc
 				bench->parts->build);
 	else
 		args_add_format(words, "--plugin=%s", bench->parts->plugin);
-	switch (guest) {
-	case LINUX_PLAIN:
-		args_add(words, "--pmu=off");
+	args_add_format(words, "--cpu=%s", bench->parts->cpu);
+	if (guest == LINUX_PLAIN)
 		args_add_format(words, "--qemu=%s", bench->wrapper);
-		break;
-	case LINUX_EMPTY:
-	case LINUX_OFF:
-		args_add(words, "--pmu=off");
-		break;
-	case LINUX_WATCHDOG:
-		args_add(words, "--pmu=" GUEST_PMU);
+	args_add_format(words, "--pmu=%s", guest <= LINUX_OFF ? "off" : bench->parts->pmu);
+	if (guest == LINUX_WATCHDOG)
 		watchdog = "nmi_watchdog=1";
-		break;
-	case LINUX_COUNT:
-		args_add(words, "--pmu=" GUEST_PMU);
+	if (guest == LINUX_COUNT)
 		args_add(words, "--models=on");
-		break;
-	case LINUX_IDLE:
-		args_add(words, "--pmu=" GUEST_PMU);
-		break;
-	case LINUX_GUESTS:
-		break;
-	}
 	/* Addresses that are the same in every guest. */
 	args_add_format(words, "--append=nokaslr norandmaps %s", watchdog);
 	args_add_all(words,
@@ -368,6 +352,17 @@ static const char *boot_all(struct bench *bench)
 	return error;
 }
 
+static bool is_amd(const struct bench *bench)
+{
+	return g_str_has_prefix(bench->parts->pmu, "amd-");
+}
+
+/* Whether the guests' CPU can be in this state. */
+static bool has_state(const struct bench *bench, const struct guest_state *state)
+{
+	return !state->intel_only || !is_amd(bench);
+}
+
 /* It waits; what it says meanwhile is nothing. */
 static void let_rest(struct session *guest, double seconds)
 {
@@ -382,7 +377,8 @@ static const char *linux_round(struct bench *bench, const struct guest_state *st
 
 	if (state->fresh)
 		let_rest(guest, FRESH_SECONDS);
-	session_say(guest, "%s'%s' %u", state->perf, bench->program, bench->turns);
+	session_say(guest, "%s'%s' %u", is_amd(bench) && state->amd ? state->amd : state->perf,
+		    bench->program, bench->turns);
 	for (int i = 0; i < PROGRAMS; i++)
 		session_say(guest, " %s", guest_programs[i]);
 	session_say(guest, " || echo failed\necho done\n");
@@ -430,7 +426,7 @@ static const char *bare_rounds(struct bench *bench, unsigned int number)
 	for (unsigned int i = 0; i < STATES && !error; i++) {
 		const struct guest_state *state = &guest_states[(number + i) % STATES];
 
-		if (state->bare)
+		if (state->bare && has_state(bench, state))
 			error = bare_round(bench, state);
 		step(bench);
 	}
@@ -445,7 +441,8 @@ static const char *linux_rounds(struct bench *bench)
 	for (unsigned int i = 0; i < STATES && !error; i++) {
 		const struct guest_state *state = &guest_states[i];
 
-		if (is_booted(bench, state->guest) && !(bench->options->quick && state->slow))
+		if (is_booted(bench, state->guest) && has_state(bench, state) &&
+		    !(bench->options->quick && state->slow))
 			error = linux_round(bench, state);
 		step(bench);
 	}

@@ -75,9 +75,10 @@ static void ratio_table(struct guest_figures *figures, struct report *report, co
 			report_number(&row[1 + p], of(here) / of(plain));
 		}
 	}
-	report_note(table,
-		    "integer, memory, branches: a bare-metal guest, at privilege level 0; it "
-		    "has seven counters, which no events take turns with");
+	report_note(
+		table,
+		"integer, memory, branches: a bare-metal guest, at privilege level 0; no events "
+		"take turns there");
 	report_note(table, "system calls, processes: Linux; counted by perf stat, sampled by perf "
 			   "record -F 1000 -a --overwrite, "
 			   "which of 1, 6 and 10 events has each be instructions");

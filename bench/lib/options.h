@@ -12,6 +12,8 @@
 /* bench guest: what it starts, all of one build. */
 struct bench_guest_parts {
 	char *const *qemu;    /* the words that start it */
+	const char *cpu;      /* the guests', as QEMU's -cpu */
+	const char *pmu;      /* theirs: one of --pmu's names */
 	const char *plugin;   /* the file */
 	const char *build;    /* the folder of guest/ and tests/programs/ */
 	const char *vpmu;     /* the command itself */
