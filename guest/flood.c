@@ -25,11 +25,10 @@ static void reload(void)
 
 static void on_pmi(struct frame *frame)
 {
-	wrmsr(MSR_GLOBAL_CTRL, 0);
+	counters_stop();
 	seen[this_cpu()->index].pmis++;
 	reload();
-	wrmsr(MSR_GLOBAL_OVF_CTRL, pmu_all());
-	apic_write(APIC_LVTPC, lvtpc);
+	pmu_acknowledge(lvtpc);
 	if (frame->vector == VECTOR_PMI)
 		apic_write(APIC_EOI, 0);
 	/*
@@ -37,7 +36,7 @@ static void on_pmi(struct frame *frame)
 	 * overflow, and nothing else would ever run; on a real processor, too.
 	 */
 	if (!stop && level == SEL_USR)
-		wrmsr(MSR_GLOBAL_CTRL, pmu_all());
+		counters_start(pmu_all());
 }
 
 static uint64_t advance(void *argument)
@@ -65,12 +64,12 @@ static void one_turn(void)
 	void *progress = (void *)&seen[this_cpu()->index].progress;
 
 	interrupts_on();
-	wrmsr(MSR_GLOBAL_CTRL, pmu_all());
+	counters_start(pmu_all());
 	if (level == SEL_USR)
 		user_call(advance, progress);
 	else
 		advance(progress);
-	wrmsr(MSR_GLOBAL_CTRL, 0);
+	counters_stop();
 	interrupts_off();
 }
 

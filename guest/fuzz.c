@@ -16,91 +16,18 @@
 #define FLAG_DF        0x400
 #define FLAG_RF        0x10000
 #define PAGES_EACH     4 /* of the window */
-#define FINDINGS_SHOWN 10
 #define BETWEEN_LOOKS  50
 
-static struct worker {
-	uint64_t state, handler_state, pmis_before;
-	volatile uint64_t turns, faults, pmis, stops, page_faults, accesses;
-	bool user, pce, step, missing;
-	struct snippet snippet;
-	unsigned int place; /* of the snippet in its processor's code */
-	uint64_t entry;
-	struct registers in;
-	struct outcome *outcome; /* of the run under way */
-	struct outcome with, without;
-	struct shadow shadow;
-	uint64_t memory[4];
-} workers[MAX_CPUS];
-
+struct worker workers[MAX_CPUS];
 static uint8_t code[MAX_CPUS][CODE_SIZE] __attribute__((aligned(4096)));
 static volatile bool stop;
 static unsigned int cpus_count;
 
-/* One processor at a time prints. */
-static volatile int printing;
-static volatile unsigned int findings;
-
-static void lock(void)
-{
-	while (__atomic_exchange_n(&printing, 1, __ATOMIC_ACQUIRE))
-		cpu_relax();
-}
-
-static void unlock(void)
-{
-	__atomic_store_n(&printing, 0, __ATOMIC_RELEASE);
-}
-
-static void print_snippet(const struct worker *worker)
-{
-	const struct snippet *snippet = &worker->snippet;
-
-	print("#   at %lx, ring %u, CR4.PCE %u, single step %u:", worker->entry,
-	      worker->user ? 3 : 0, worker->pce, worker->step);
-	for (unsigned int i = 0; i < snippet->size; i++)
-		print(" %02x", snippet->bytes[i]);
-	print("\n");
-	for (unsigned int i = 0; i < snippet->accesses; i++) {
-		const struct access *access = &snippet->access[i];
-
-		print("#   access %u at +%u: rax %lx, rcx %lx, rdx %lx; fault %u; then rax %lx, "
-		      "rcx %lx, rdx %lx, rbx %lx\n",
-		      i, snippet->at[i], access->rax, access->rcx, access->rdx,
-		      worker->with.faults[i], worker->with.results[i].rax,
-		      worker->with.results[i].rcx, worker->with.results[i].rdx,
-		      worker->with.results[i].rbx);
-	}
-}
-
-static void print_registers(const struct worker *worker)
-{
-	const uint64_t *with = &worker->with.registers.rax;
-	const uint64_t *without = &worker->without.registers.rax;
-	static const char *const names[] = { "rax", "rbx", "rcx", "rdx",   "rsi", "rdi",
-					     "rbp", "r8",  "r9",  "r10",   "r11", "r12",
-					     "r13", "r14", "r15", "rflags" };
-
-	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++)
-		if (with[i] != without[i])
-			print("#   %s: %lx with, %lx without\n", names[i], with[i], without[i]);
-}
-
-static void found(const struct worker *worker, const char *what)
-{
-	lock();
-	if (findings++ < FINDINGS_SHOWN) {
-		print("# processor %u, turn %lu: %s\n", (unsigned int)(worker - workers),
-		      worker->turns, what);
-		print_snippet(worker);
-		print_registers(worker);
-	}
-	unlock();
-}
+/* Traps */
 
 static _Noreturn void unexpected(const struct worker *worker, const struct frame *frame)
 {
-	lock();
+	print_lock();
 	print("# processor %u, turn %lu: exception %lu, error %lx, at %lx:%lx, rflags %lx, rsp "
 	      "%lx\n",
 	      (unsigned int)(worker - workers), worker->turns, frame->vector, frame->error,
@@ -108,8 +35,6 @@ static _Noreturn void unexpected(const struct worker *worker, const struct frame
 	print_snippet(worker);
 	bail_out("an exception where none may come");
 }
-
-/* Traps */
 
 /* Of the access that has faulted, which is skipped. */
 static void on_fault(struct frame *frame)
@@ -172,13 +97,12 @@ static void on_pmi(struct frame *frame)
 	uint32_t index = below(&worker->handler_state, pmu.general + pmu.fixed);
 	uint64_t value;
 
-	wrmsr(MSR_GLOBAL_CTRL, 0);
+	counters_stop();
 	worker->pmis++;
 	value = rdpmc(index < pmu.general ? index : RDPMC_FIXED + index - pmu.general);
 	if (value & ~pmu_value_mask())
 		bail_out("RDPMC of a PMI handler reads more than a counter's width");
-	wrmsr(MSR_GLOBAL_OVF_CTRL, pmu_all() | (pmu.version >= 4 ? STATUS_CTR_FRZ : 0));
-	apic_write(APIC_LVTPC, frame->vector == VECTOR_PMI ? VECTOR_PMI : LVT_NMI);
+	pmu_acknowledge(frame->vector == VECTOR_PMI ? VECTOR_PMI : LVT_NMI);
 	if (frame->vector == VECTOR_PMI)
 		apic_write(APIC_EOI, 0);
 }
@@ -223,118 +147,6 @@ static void run(struct worker *worker, struct outcome *outcome, bool accesses)
 	worker->outcome = NULL;
 	for (unsigned int i = 0; i < ARRAY_SIZE(worker->memory); i++)
 		outcome->memory[i] = worker->memory[i];
-}
-
-/* Judging */
-
-/* The stop behind an access that has faulted does not come. */
-static bool stop_is_missing(const struct worker *worker, unsigned int at)
-{
-	for (unsigned int i = 0; i < worker->snippet.accesses; i++)
-		if (worker->with.faults[i] &&
-		    at == worker->snippet.at[i] + (unsigned int)worker->snippet.access[i].length)
-			return true;
-	return false;
-}
-
-static bool same_stops(const struct worker *worker)
-{
-	const struct outcome *with = &worker->with, *without = &worker->without;
-	unsigned int k = 0;
-
-	for (unsigned int i = 0; i < without->stops; i++) {
-		if (stop_is_missing(worker, without->stop_at[i]))
-			continue;
-		if (k == with->stops || with->stop_at[k] != without->stop_at[i] ||
-		    with->stop_flags[k] != without->stop_flags[i])
-			return false;
-		k++;
-	}
-	return k == with->stops || with->stops == STOPS_MAX;
-}
-
-static void judge_stops(const struct worker *worker)
-{
-	if (same_stops(worker))
-		return;
-	found(worker, "single step has stopped elsewhere, or with other flags");
-	lock();
-	print("#   with:");
-	for (unsigned int i = 0; i < worker->with.stops; i++)
-		print(" %u/%x", worker->with.stop_at[i], worker->with.stop_flags[i]);
-	print("\n#   without:");
-	for (unsigned int i = 0; i < worker->without.stops; i++)
-		print(" %u/%x", worker->without.stop_at[i], worker->without.stop_flags[i]);
-	print("\n");
-	unlock();
-}
-
-static void judge_registers(const struct worker *worker)
-{
-	const struct registers *with = &worker->with.registers;
-	const struct registers *without = &worker->without.registers;
-	const struct results *last = &worker->with.results[worker->snippet.accesses - 1];
-	bool same = with->rsi == without->rsi && with->rdi == without->rdi;
-
-	for (unsigned int i = 0; i < 8; i++)
-		same = same && (&with->r8)[i] == (&without->r8)[i];
-	for (unsigned int i = 0; i < ARRAY_SIZE(worker->memory); i++)
-		same = same && worker->with.memory[i] == worker->without.memory[i];
-	if (!same)
-		found(worker, "a register or memory that no access touches is another one");
-	if ((with->rflags ^ without->rflags) & ~(uint64_t)FLAG_RF)
-		found(worker, "the flags are others");
-	if (with->rsp != with->rsp_before || without->rsp != without->rsp_before)
-		found(worker, "the stack pointer is another one");
-	if (with->rax != last->rax || with->rdx != last->rdx || with->rbx != last->rbx ||
-	    with->rcx != last->rcx)
-		found(worker, "a result has changed after it was there");
-	if (worker->with.page_faults != worker->without.page_faults)
-		found(worker, "there are more or fewer page faults");
-}
-
-static void judge_fault(const struct worker *worker, unsigned int i)
-{
-	const struct access *access = &worker->snippet.access[i];
-	unsigned int vector = worker->with.faults[i];
-
-	switch (shadow_expect(access, worker->user, worker->pce)) {
-	case MAY_FAULT:
-		break;
-	case WORKS:
-		if (vector)
-			found(worker, "an access has faulted");
-		break;
-	case FAULTS:
-		if (!vector)
-			found(worker, "an access has not faulted");
-		break;
-	}
-	if (vector && vector != (access->locked ? VECTOR_UD : VECTOR_GP))
-		found(worker, "a fault has the wrong vector");
-}
-
-/* RBX as it should be before the access, given that behind the one before it. */
-static uint64_t judge_access(struct worker *worker, unsigned int i, uint64_t rbx)
-{
-	const struct access *access = &worker->snippet.access[i];
-	const struct results *results = &worker->with.results[i];
-	bool done = !worker->with.faults[i], reads = done && access->kind != ACCESS_WRMSR;
-	const char *wrong;
-
-	worker->accesses++;
-	judge_fault(worker, i);
-	if (!(done && access->kind == ACCESS_CPUID) &&
-	    (results->rcx != access->rcx || results->rbx != rbx))
-		found(worker, "RCX or RBX is another one");
-	if (!reads && (results->rax != access->rax || results->rdx != access->rdx))
-		found(worker, "RAX or RDX is another one");
-	if (!done)
-		return rbx;
-	wrong = shadow_follow(&worker->shadow, access, results);
-	if (wrong)
-		found(worker, wrong);
-	return results->rbx;
 }
 
 /* What goes round the runs */
@@ -407,11 +219,12 @@ static void sample(struct worker *worker)
 	unsigned int period = 1 + below(&worker->state, 2000);
 
 	apic_write(APIC_LVTPC, chance(&worker->state, 2) ? LVT_NMI : VECTOR_PMI);
-	write_msr(worker, MSR_A_PMC0 + i, pmu_value_mask() + 1 - period);
-	write_msr(worker, MSR_PERFEVTSEL0 + i,
+	write_msr(worker, counter_msr(i), pmu_value_mask() + 1 - period);
+	write_msr(worker, select_msr(i),
 		  event_select(EVENT_INSTRUCTIONS,
 			       SEL_INT | SEL_EN | flags[below(&worker->state, ARRAY_SIZE(flags))]));
-	write_msr(worker, MSR_GLOBAL_CTRL, pmu_all());
+	if (pmu.global_ctrl)
+		write_msr(worker, pmu.global_ctrl, pmu_all());
 }
 
 static void change_apic_mode(void)
@@ -484,7 +297,7 @@ static void end(void)
 {
 	interrupts_off();
 	apic_write(APIC_LVTPC, LVT_MASKED);
-	wrmsr(MSR_GLOBAL_CTRL, 0);
+	counters_stop();
 }
 
 static uint64_t seed;
@@ -546,9 +359,9 @@ static void fuzz_half(const char *half)
 	while (stretch_goes_on(&stretch, all_get_on(before) && all_seen()))
 		for (unsigned int i = 0; i < BETWEEN_LOOKS; i++)
 			one_turn(&workers[0]);
-	lock();
+	print_lock();
 	ok(all_get_on(before), "every processor gets on in the %s half", half);
-	unlock();
+	print_unlock();
 }
 
 static void conclude(void)
@@ -568,6 +381,8 @@ void test_main(void)
 	cpus_count = (unsigned int)option("cpus", 4);
 	seed = option("seed", 20180901);
 	pmu_need();
+	pmu_registers_find();
+	shadow_prepare();
 	print("# seed=%lu\n", seed);
 	trap_hook[VECTOR_NMI] = on_pmi;
 	trap_hook[VECTOR_PMI] = on_pmi;

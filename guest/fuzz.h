@@ -7,7 +7,7 @@
 #ifndef FUZZ_H
 #define FUZZ_H
 
-#include "pmu.h"
+#include "pmu_registers.h"
 
 #define CODE_SIZE        (2 * PAGE)
 #define ACCESSES_MAX     3
@@ -58,12 +58,29 @@ struct outcome {
 /* What is known of a processor's PMU from what it has written. */
 struct shadow {
 	uint64_t select[8], fixed_control, global_control, debugctl;
-	bool global_known, debugctl_known;
+	bool global_known, debugctl_known; /* a PMI may have changed them */
 	struct shadow_counter {
 		uint64_t value;
 		bool known, ran; /* ran: it may have counted since */
 	} counter[COUNTERS_MAX];
 };
+
+/* One processor's work. */
+struct worker {
+	uint64_t state, handler_state, pmis_before;
+	volatile uint64_t turns, faults, pmis, stops, page_faults, accesses;
+	bool user, pce, step, missing;
+	struct snippet snippet;
+	unsigned int place; /* of the snippet in its processor's code */
+	uint64_t entry;
+	struct registers in;
+	struct outcome *outcome; /* of the run under way */
+	struct outcome with, without;
+	struct shadow shadow;
+	uint64_t memory[4];
+};
+
+extern struct worker workers[MAX_CPUS];
 
 enum verdict { MAY_FAULT, WORKS, FAULTS };
 
@@ -84,13 +101,26 @@ void snippet_make(struct snippet *snippet, uint64_t *state, bool user);
 void snippet_write(const struct snippet *snippet, uint8_t *to, bool accesses);
 
 /* fuzz_shadow.c */
+/* Before the first. */
+void shadow_prepare(void);
 void shadow_reset(struct shadow *shadow);
 enum verdict shadow_expect(const struct access *access, bool user, bool pce);
 /* NULL, or what is wrong with what an access that did not fault has read. */
 const char *shadow_follow(struct shadow *shadow, const struct access *access,
 			  const struct results *results);
-/* A PMI may have come at any moment since the last call. */
+/* A PMI's handler may have stopped the counters since the last call. */
 void shadow_forget_control(struct shadow *shadow);
+
+/* fuzz_judge.c */
+extern volatile unsigned int findings;
+void judge_registers(const struct worker *worker);
+void judge_stops(const struct worker *worker);
+/* RBX as it should be before the access, given that behind the one before it. */
+uint64_t judge_access(struct worker *worker, unsigned int i, uint64_t rbx);
+void print_snippet(const struct worker *worker);
+/* One processor at a time prints. */
+void print_lock(void);
+void print_unlock(void);
 
 /* fuzz.S */
 void fuzz_run(const struct registers *in, struct registers *out);

@@ -169,33 +169,23 @@ static void put_access(struct snippet *snippet, unsigned int i, uint64_t *state,
 	put_store(snippet, 1, i * (uint32_t)sizeof(struct results) + 24);
 }
 
+/* Registers next to a PMU's, or of the other vendor's, which are others' or nobody's. */
+static const uint32_t neighbours[] = {
+	0x0c0,      0x0c1,      0x0c9,      0x185,      0x186,      0x18e,      0x1a6,
+	0x1da,      0x308,      0x30d,      0x329,      0x344,      0x38c,      0x38f,
+	0x393,      0x3f1,      0x4c0,      0x4c9,      0x600,      0xc00002ff, 0xc0000301,
+	0xc0000304, 0xc0010000, 0xc0010201, 0xc001020c, 0xc0010230,
+};
+
 static uint32_t random_msr(uint64_t *state)
 {
-	static const uint16_t single[] = {
-		MSR_GLOBAL_CTRL,   MSR_GLOBAL_CTRL,       MSR_FIXED_CTR_CTRL, MSR_GLOBAL_OVF_CTRL,
-		MSR_GLOBAL_STATUS, MSR_GLOBAL_STATUS_SET, MSR_GLOBAL_INUSE,   MSR_PERF_CAPABILITIES,
-		MSR_DEBUGCTL,      MSR_MISC_ENABLE,       MSR_X2APIC_LVTPC
-	};
-	/* Registers next to the PMU's, which are others' or nobody's. */
-	static const uint16_t neighbours[] = { 0x0c0, 0x0c9, 0x185, 0x18e, 0x1a6, 0x1da,
-					       0x308, 0x30d, 0x329, 0x344, 0x38c, 0x393,
-					       0x3f1, 0x4c0, 0x4c9, 0x600 };
-	unsigned int i = below(state, 8);
-
-	switch (below(state, 10)) {
+	switch (below(state, 12)) {
 	case 0:
-		return MSR_PMC0 + i;
-	case 1:
-		return MSR_A_PMC0 + i;
-	case 2:
-	case 3:
-		return MSR_PERFEVTSEL0 + i;
-	case 4:
-		return MSR_FIXED_CTR0 + i % 4;
-	case 5:
 		return neighbours[below(state, ARRAY_SIZE(neighbours))];
+	case 1:
+		return MSR_X2APIC_LVTPC;
 	default:
-		return single[below(state, ARRAY_SIZE(single))];
+		return pmu_random_msr(state);
 	}
 }
 
@@ -204,53 +194,34 @@ static uint32_t random_index(uint64_t *state)
 	static const uint32_t odd[] = { 0x20000000, 0x80000000, 0xffffffff, 0x3fffffff,
 					0x40010000, 0x00010000, 0x40000020, 0x0000ffff };
 
-	if (chance(state, 4))
-		return odd[below(state, ARRAY_SIZE(odd))];
-	return below(state, 10) | (chance(state, 3) ? RDPMC_FIXED : 0);
+	return chance(state, 4) ? odd[below(state, ARRAY_SIZE(odd))] : pmu_random_index(state);
 }
 
 static uint32_t random_leaf(uint64_t *state)
 {
-	static const uint32_t leaves[] = { 0, 1, 0xa, 0xa, 7, 0xd, 0x14, 0x40000000, 0x80000001 };
+	const uint32_t leaves[] = { 0, 1,   0xa,  pmu.leaf,   pmu.leaf,
+				    7, 0xd, 0x14, 0x40000000, 0x80000001 };
 
 	return leaves[below(state, ARRAY_SIZE(leaves))];
 }
 
-/* Values that mean something, or almost, more often than chance would. */
 static uint64_t random_value(uint64_t *state, uint32_t msr)
 {
-	static const enum event events[] = { EVENT_INSTRUCTIONS, EVENT_CYCLES, EVENT_BRANCHES,
-					     EVENT_LOADS,        EVENT_CALLS,  EVENT_INTERRUPTS };
 	static const uint32_t lvtpc[] = { LVT_NMI, 0x50, LVT_NMI | LVT_MASKED, 0x50 };
-	uint64_t value = next_random(state);
 
 	if (msr == MSR_X2APIC_LVTPC)
-		return lvtpc[value >> 60 & 3];
-	switch (below(state, 9)) {
-	case 0:
-		return value;
-	case 1:
-		return value & 0xffffffff;
-	case 2:
-		return value & pmu_all();
-	case 3:
-		return pmu_value_mask() - (value & 0xfff);
-	case 4:
-		return value & 0xbbb;
-	case 5:
-		return pmu_all();
-	case 6:
-		return 1ull << (value & 63);
-	default:
-		return event_select(events[value % ARRAY_SIZE(events)],
-				    (value & (SEL_ALL | SEL_INT)) | SEL_EN);
-	}
+		return lvtpc[below(state, ARRAY_SIZE(lvtpc))];
+	return pmu_random_value(state, msr);
 }
 
 /* Those of others are read, not written: what they do is not what is looked at. */
 static bool is_others(uint32_t msr)
 {
-	return msr == MSR_MISC_ENABLE || msr == 0x185 || msr == 0x600 || msr == 0x344;
+	unsigned int n;
+	const struct pmu_register *row = pmu_register_of(msr, &n);
+
+	return (row && row->kind == REGISTER_OTHERS) || msr == 0x185 || msr == 0x600 ||
+	       msr == 0x344;
 }
 
 static void choose(struct access *access, uint64_t *state)

@@ -6,11 +6,9 @@
  */
 #include "fuzz.h"
 
-#define FIXED             32
-#define BACKWARDS         0xffffffffull /* a counter this near to its end may have wrapped */
-#define FREEZE_LBRS       (1ull << 11)
-#define DEBUGCTL_WRITABLE (3 | FREEZE_LBRS | DEBUGCTL_FREEZE_PERFMON_ON_PMI)
-#define MISC_EMON         (1u << 7)
+#define FIXED     32
+#define BACKWARDS 0xffffffffull /* a counter this near to its end may have wrapped */
+#define MISC_EMON (1u << 7)
 
 void shadow_reset(struct shadow *shadow)
 {
@@ -22,97 +20,19 @@ void shadow_forget_control(struct shadow *shadow)
 	shadow->global_known = false;
 }
 
-static bool in(uint32_t msr, uint32_t first, unsigned int count)
+static enum verdict expect_access(uint32_t msr, bool write, uint64_t value)
 {
-	return msr - first < count;
-}
+	unsigned int n;
+	const struct pmu_register *row = pmu_register_of(msr, &n);
 
-static uint64_t fixed_allowed(void)
-{
-	uint64_t allowed = 0;
-
-	for (unsigned int i = 0; i < pmu.fixed; i++)
-		allowed |= FIXED_FIELD(
-			i, FIXED_OS | FIXED_USR | FIXED_PMI |
-				   (pmu.version >= 3 && !pmu.any_thread_gone ? FIXED_ANY : 0));
-	return allowed;
-}
-
-static uint64_t select_allowed(void)
-{
-	return pmu.version >= 3 && !pmu.any_thread_gone ? 0xffffffff
-							: 0xffffffff & ~(uint64_t)SEL_ANY;
-}
-
-static uint64_t status_allowed(void)
-{
-	return pmu_all() | STATUS_BUFFER | STATUS_CHANGED |
-	       (pmu.version >= 4 ? STATUS_LBR_FRZ | STATUS_CTR_FRZ : 0);
-}
-
-static enum verdict within(uint64_t value, uint64_t allowed)
-{
-	return value & ~allowed ? FAULTS : WORKS;
-}
-
-static enum verdict expect_counter(uint32_t msr, bool write, uint64_t value)
-{
-	uint64_t allowed = write ? pmu_value_mask() : ~0ull;
-
-	if (in(msr, MSR_PMC0, 8))
-		return msr - MSR_PMC0 < pmu.general ? WORKS : FAULTS;
-	if (in(msr, MSR_A_PMC0, 8))
-		return msr - MSR_A_PMC0 < pmu.general ? within(value, allowed) : FAULTS;
-	if (in(msr, MSR_FIXED_CTR0, 4))
-		return msr - MSR_FIXED_CTR0 < pmu.fixed ? within(value, allowed) : FAULTS;
-	return MAY_FAULT;
-}
-
-static enum verdict expect_read(uint32_t msr)
-{
-	if (in(msr, MSR_PERFEVTSEL0, 8))
-		return msr - MSR_PERFEVTSEL0 < pmu.general ? WORKS : FAULTS;
-	switch (msr) {
-	case MSR_GLOBAL_STATUS_SET:
-	case MSR_GLOBAL_INUSE:
-		return pmu.version >= 4 ? WORKS : FAULTS;
-	case MSR_GLOBAL_CTRL:
-	case MSR_GLOBAL_STATUS:
-	case MSR_GLOBAL_OVF_CTRL:
-	case MSR_FIXED_CTR_CTRL:
-	case MSR_DEBUGCTL:
-	case MSR_PERF_CAPABILITIES:
-	case MSR_MISC_ENABLE:
-		return WORKS;
-	default:
-		return expect_counter(msr, false, 0);
-	}
-}
-
-static enum verdict expect_write(uint32_t msr, uint64_t value)
-{
-	if (in(msr, MSR_PERFEVTSEL0, 8))
-		return msr - MSR_PERFEVTSEL0 < pmu.general ? within(value, select_allowed())
-							   : FAULTS;
-	switch (msr) {
-	case MSR_GLOBAL_STATUS:
-	case MSR_GLOBAL_INUSE:
-	case MSR_PERF_CAPABILITIES:
+	if (!row)
+		return MAY_FAULT;
+	if (n >= row->there)
 		return FAULTS;
-	case MSR_GLOBAL_CTRL:
-		return within(value, pmu_all());
-	case MSR_FIXED_CTR_CTRL:
-		return within(value, fixed_allowed());
-	case MSR_DEBUGCTL:
-		return within(value, DEBUGCTL_WRITABLE);
-	case MSR_GLOBAL_OVF_CTRL:
-		return within(value, status_allowed());
-	case MSR_GLOBAL_STATUS_SET:
-		return pmu.version >= 4 ? within(value, status_allowed() & ~STATUS_CHANGED)
-					: FAULTS;
-	default:
-		return expect_counter(msr, true, value);
-	}
+	if (!write)
+		return WORKS;
+	return row->writes == WRITES_FAULT || (value & ~(row->kept | row->ignored)) ? FAULTS
+										    : WORKS;
 }
 
 static int counter_of_index(uint32_t index)
@@ -141,9 +61,9 @@ enum verdict shadow_expect(const struct access *access, bool user, bool pce)
 	case ACCESS_RDPMC:
 		return (user && !pce) || counter_of_index(ecx) < 0 ? FAULTS : WORKS;
 	case ACCESS_RDMSR:
-		return user ? FAULTS : expect_read(ecx);
+		return user ? FAULTS : expect_access(ecx, false, 0);
 	case ACCESS_WRMSR:
-		return user ? FAULTS : expect_write(ecx, written(access));
+		return user ? FAULTS : expect_access(ecx, true, written(access));
 	case ACCESS_KINDS:
 		break;
 	}
@@ -189,92 +109,143 @@ static const char *check_counter(struct shadow *shadow, unsigned int counter, ui
 	return NULL;
 }
 
-static int counter_of_msr(uint32_t msr)
+static unsigned int counter_of(const struct pmu_register *row, unsigned int n)
 {
-	if (in(msr, MSR_PMC0, pmu.general))
-		return (int)(msr - MSR_PMC0);
-	if (in(msr, MSR_A_PMC0, pmu.general))
-		return (int)(msr - MSR_A_PMC0);
-	if (in(msr, MSR_FIXED_CTR0, pmu.fixed))
-		return (int)(FIXED + msr - MSR_FIXED_CTR0);
-	return -1;
+	return row->kind == REGISTER_FIXED_COUNTER ? FIXED + n : n;
+}
+
+/* Intel's before version 4: a PMI that freezes clears GLOBAL_CTRL, and LBR here. */
+static bool freezes_by_control(void)
+{
+	return !pmu.frozen;
 }
 
 static void follow_debugctl(struct shadow *shadow, uint64_t value)
 {
-	/* Before version 4 a PMI may have cleared GLOBAL_CTRL, or LBR here. */
-	if (pmu.version < 4 && ((shadow->debugctl | value) & DEBUGCTL_FREEZE_PERFMON_ON_PMI))
+	if (freezes_by_control() && ((shadow->debugctl | value) & DEBUGCTL_FREEZE_PERFMON_ON_PMI))
 		shadow->global_known = false;
 	shadow->debugctl = value;
-	shadow->debugctl_known = pmu.version >= 4 || !(value & FREEZE_LBRS);
+	shadow->debugctl_known = !freezes_by_control() || !(value & DEBUGCTL_FREEZE_LBRS);
+}
+
+static void follow_global_control(struct shadow *shadow, uint64_t value)
+{
+	shadow->global_control = value;
+	shadow->global_known =
+		!freezes_by_control() || !(shadow->debugctl & DEBUGCTL_FREEZE_PERFMON_ON_PMI);
 }
 
 static void follow_write(struct shadow *shadow, uint32_t msr, uint64_t value)
 {
-	int counter = counter_of_msr(msr);
+	unsigned int n;
+	const struct pmu_register *row = pmu_register_of(msr, &n);
 
-	if (in(msr, MSR_PMC0, pmu.general))
-		value = (uint64_t)(int32_t)value;
-	if (counter >= 0)
-		set_counter(shadow, (unsigned int)counter, value);
-	else if (in(msr, MSR_PERFEVTSEL0, pmu.general))
-		shadow->select[msr - MSR_PERFEVTSEL0] = value;
-	else if (msr == MSR_FIXED_CTR_CTRL)
-		shadow->fixed_control = value;
-	else if (msr == MSR_DEBUGCTL)
-		follow_debugctl(shadow, value);
-	if (msr != MSR_GLOBAL_CTRL)
+	if (!row)
 		return;
-	shadow->global_control = value;
-	shadow->global_known =
-		pmu.version >= 4 || !(shadow->debugctl & DEBUGCTL_FREEZE_PERFMON_ON_PMI);
+	value = row->writes == WRITES_SIGNED ? (uint64_t)(int32_t)value : value & row->kept;
+	switch (row->kind) {
+	case REGISTER_COUNTER:
+	case REGISTER_FIXED_COUNTER:
+		set_counter(shadow, counter_of(row, n), value);
+		break;
+	case REGISTER_SELECT:
+		shadow->select[n] = value;
+		break;
+	case REGISTER_FIXED_CONTROL:
+		shadow->fixed_control = value;
+		break;
+	case REGISTER_GLOBAL_CONTROL:
+		follow_global_control(shadow, value);
+		break;
+	case REGISTER_DEBUG_CONTROL:
+		follow_debugctl(shadow, value);
+		break;
+	case REGISTER_STATUS:
+	case REGISTER_STATUS_CHANGE:
+	case REGISTER_INFORMATION:
+	case REGISTER_OTHERS:
+		break;
+	}
+}
+
+static uint64_t status_bits(void)
+{
+	uint64_t bits = 0;
+
+	for (unsigned int i = 0; i < pmu_register_rows; i++)
+		if (pmu_registers[i].kind == REGISTER_STATUS_CHANGE)
+			bits |= pmu_registers[i].kept;
+	return bits;
+}
+
+/* Without global control a PMI's handler has stopped counters here. */
+static bool select_fits(const struct shadow *shadow, unsigned int n, uint64_t value)
+{
+	uint64_t unknown = pmu.global_ctrl ? 0 : SEL_EN;
+
+	return !((value ^ shadow->select[n]) & ~unknown);
 }
 
 static const char *check_read(struct shadow *shadow, uint32_t msr, uint64_t value)
 {
-	int counter = counter_of_msr(msr);
+	unsigned int n;
+	const struct pmu_register *row = pmu_register_of(msr, &n);
 
-	if (counter >= 0)
-		return check_counter(shadow, (unsigned int)counter, value);
-	if (in(msr, MSR_PERFEVTSEL0, pmu.general))
-		return value == shadow->select[msr - MSR_PERFEVTSEL0] ? NULL
-								      : "PERFEVTSEL has changed";
-	switch (msr) {
-	case MSR_FIXED_CTR_CTRL:
+	if (!row)
+		return NULL;
+	switch (row->kind) {
+	case REGISTER_COUNTER:
+	case REGISTER_FIXED_COUNTER:
+		return check_counter(shadow, counter_of(row, n), value);
+	case REGISTER_SELECT:
+		return select_fits(shadow, n, value) ? NULL : "an event select has changed";
+	case REGISTER_FIXED_CONTROL:
 		return value == shadow->fixed_control ? NULL : "FIXED_CTR_CTRL has changed";
-	case MSR_GLOBAL_CTRL:
+	case REGISTER_GLOBAL_CONTROL:
 		return !shadow->global_known || value == shadow->global_control
 			       ? NULL
-			       : "GLOBAL_CTRL has changed";
-	case MSR_DEBUGCTL:
+			       : "global control has changed";
+	case REGISTER_DEBUG_CONTROL:
 		return !shadow->debugctl_known || value == shadow->debugctl
 			       ? NULL
 			       : "DEBUGCTL has changed";
-	case MSR_GLOBAL_STATUS:
-		return value & ~status_allowed() ? "GLOBAL_STATUS has an odd bit" : NULL;
-	case MSR_GLOBAL_OVF_CTRL:
-	case MSR_GLOBAL_STATUS_SET:
+	case REGISTER_STATUS:
+		return value & ~status_bits() ? "the status has an odd bit" : NULL;
+	case REGISTER_STATUS_CHANGE:
 		return value ? "a register that is written only does not read as zero" : NULL;
-	case MSR_PERF_CAPABILITIES:
-		return value == CAPABILITIES_FW_WRITE ? NULL : "PERF_CAPABILITIES has changed";
-	case MSR_MISC_ENABLE:
+	case REGISTER_INFORMATION:
+		return msr != MSR_PERF_CAPABILITIES || value == CAPABILITIES_FW_WRITE
+			       ? NULL
+			       : "PERF_CAPABILITIES has changed";
+	case REGISTER_OTHERS:
 		return value & MISC_EMON ? NULL : "MISC_ENABLE shows no performance monitoring";
-	default:
-		return NULL;
 	}
+	return NULL;
+}
+
+/* What CPUID says of the PMU at any time. */
+static struct cpuid leaf_then;
+
+static bool is_leaf_then(const struct results *results)
+{
+	return results->rax == leaf_then.eax && results->rbx == leaf_then.ebx &&
+	       results->rcx == leaf_then.ecx && results->rdx == leaf_then.edx;
+}
+
+void shadow_prepare(void)
+{
+	leaf_then = cpuid(pmu.leaf, 0);
 }
 
 static const char *check_cpuid(const struct access *access, const struct results *results)
 {
 	uint32_t leaf = (uint32_t)access->rax;
-	struct pmu now = pmu;
 
 	if ((results->rax | results->rbx | results->rcx | results->rdx) >> 32)
 		return "CPUID leaves upper halves";
-	if (leaf == 0xa &&
-	    (results->rax & 0xffffff) != (now.version | now.general << 8 | now.general_width << 16))
-		return "CPUID.0AH has changed";
-	if (leaf == 1 && !(results->rcx & 1u << 15))
+	if (leaf == pmu.leaf && !is_leaf_then(results))
+		return "CPUID's leaf of the PMU has changed";
+	if (!pmu.amd && leaf == 1 && !(results->rcx & 1u << 15))
 		return "CPUID.01H shows no PDCM";
 	return NULL;
 }

@@ -7,14 +7,15 @@
  */
 #include "layout.h"
 
-#define MSR_PRED_CMD    0x49
-#define MSR_GLOBAL_CTRL 0x38f
+#define MSR_PRED_CMD 0x49
 
-	/* The four arguments are in r8 to r11 from here on. */
+	/* The four arguments are in r8 to r11 from here on, global control's number in r15. */
 	.macro begin name
 	.balign 64
 	.globl \name, \name\()_from, \name\()_to
 \name:
+	push %r15
+	mov models_control(%rip), %r15d
 	mov %rcx, %r11
 	mov %rdx, %r10
 	mov %rsi, %r9
@@ -24,7 +25,7 @@
 	mov $1, %eax
 	xor %edx, %edx
 	wrmsr
-	mov $MSR_GLOBAL_CTRL, %ecx
+	mov %r15d, %ecx
 	mov $0xf, %eax
 	wrmsr
 	jmp \name\()_from
@@ -33,11 +34,12 @@
 	.endm
 
 	.macro end name
-	mov $MSR_GLOBAL_CTRL, %ecx
+	mov %r15d, %ecx
 	xor %eax, %eax
 	xor %edx, %edx
 	wrmsr
 \name\()_to:
+	pop %r15
 	ret
 	.endm
 

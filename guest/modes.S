@@ -13,7 +13,6 @@
 #define EFER_LME 0x100
 #define EFLAGS_VM 0x20000
 #define EFLAGS_IOPL 0x3000
-#define MSR_GLOBAL_CTRL 0x38f
 
 	/* One access: registers from the request, and back. */
 	.macro access size, request, name, bytes:vararg
@@ -55,17 +54,17 @@ code\size\()_behind_flags:
 	mov %edx, \request + REQUEST_EDX
 	int $VECTOR_LEAVE
 
-	/* What runs while counting: two for each turn, and three. */
+	/* What runs while counting: two for each turn, and three. An MSR, its value on, and off. */
 	.globl code\size\()_count
 code\size\()_count:
-	mov $MSR_GLOBAL_CTRL, %ecx
-	mov $COUNTERS, %eax
+	mov \request + REQUEST_ECX, %ecx
+	mov \request + REQUEST_EAX, %eax
 	xor %edx, %edx
 	wrmsr
 	mov \request + REQUEST_TURNS, %ebx
 1:	dec %ebx
 	jnz 1b
-	xor %eax, %eax
+	mov \request + REQUEST_EBX, %eax
 	wrmsr
 	int $VECTOR_LEAVE
 

@@ -10,6 +10,7 @@
 #define MSR_GS_BASE 0xc0000101
 #define VALUE       0x123456789abcull
 #define TURNS       100
+#define COUNTERS    4 /* those that count */
 #define VECTOR_OF   4
 #define VECTOR_BR   5
 #define GATE_KERNEL 0x8e
@@ -256,22 +257,25 @@ static void test_msrs(const struct mode *mode)
 	const struct code *code = mode->code;
 
 	counter_write(1, 0);
-	wrmsr(MSR_FIXED_CTR_CTRL, FIXED_FIELD(1, FIXED_USR));
+	counter_program(1, EVENT_BRANCHES, SEL_USR);
 	if (mode->user) {
-		ok(faults(mode, VECTOR_GP, code->rdmsr, code->rdmsr_at, MSR_FIXED_CTR_CTRL, 0) &&
-			   faults(mode, VECTOR_GP, code->wrmsr, code->wrmsr_at, MSR_A_PMC0 + 1, 0),
+		ok(faults(mode, VECTOR_GP, code->rdmsr, code->rdmsr_at, select_msr(1), 0) &&
+			   faults(mode, VECTOR_GP, code->wrmsr, code->wrmsr_at, counter_msr(1), 0),
 		   "%s: RDMSR and WRMSR are a #GP", mode->name);
 		return;
 	}
-	ok(reads(mode, code->rdmsr, MSR_FIXED_CTR_CTRL, FIXED_FIELD(1, FIXED_USR)),
+	ok(reads(mode, code->rdmsr, select_msr(1), event_select(EVENT_BRANCHES, SEL_USR)),
 	   "%s: RDMSR reads", mode->name);
-	ok(works(mode, code->wrmsr, (uint32_t)VALUE, MSR_A_PMC0 + 1, VALUE >> 32) &&
+	ok(works(mode, code->wrmsr, (uint32_t)VALUE, counter_msr(1), VALUE >> 32) &&
 		   counter_read(1) == VALUE,
 	   "%s: WRMSR writes", mode->name);
-	ok(faults(mode, VECTOR_GP, code->rdmsr, code->rdmsr_at, MSR_FIXED_CTR0 + pmu.fixed, 0),
-	   "%s: RDMSR of an absent register is a #GP", mode->name);
-	ok(faults(mode, VECTOR_GP, code->wrmsr, code->wrmsr_at, MSR_GLOBAL_CTRL, 1 << 24),
-	   "%s: WRMSR of a reserved bit is a #GP", mode->name);
+	if (pmu_absent_msr())
+		ok(faults(mode, VECTOR_GP, code->rdmsr, code->rdmsr_at, pmu_absent_msr(), 0),
+		   "%s: RDMSR of an absent register is a #GP", mode->name);
+	/* AMD's are ignored. */
+	if (!pmu.amd)
+		ok(faults(mode, VECTOR_GP, code->wrmsr, code->wrmsr_at, MSR_GLOBAL_CTRL, 1 << 24),
+		   "%s: WRMSR of a reserved bit is a #GP", mode->name);
 }
 
 static void test_flags(const struct mode *mode)
@@ -304,16 +308,18 @@ static void test_absent_counter(const struct mode *mode)
 static void test_rdpmc(const struct mode *mode)
 {
 	const struct code *code = mode->code;
+	unsigned int last = pmu.fixed ? 32 : pmu.general - 1;
 
 	counter_write(1, VALUE);
-	counter_write(32, VALUE + 1);
+	counter_write(last, VALUE + 1);
 	write_cr4(read_cr4() & ~CR4_PCE);
 	if (mode->user) {
 		ok(faults(mode, VECTOR_GP, code->rdpmc, code->rdpmc_at, 1, 0),
 		   "%s: RDPMC is a #GP with CR4.PCE clear", mode->name);
 		write_cr4(read_cr4() | CR4_PCE);
 	}
-	ok(reads(mode, code->rdpmc, 1, VALUE) && reads(mode, code->rdpmc, RDPMC_FIXED, VALUE + 1) &&
+	ok(reads(mode, code->rdpmc, 1, VALUE) &&
+		   reads(mode, code->rdpmc, counter_index(last), VALUE + 1) &&
 		   reads(mode, code->data_rdpmc, 1, VALUE),
 	   "%s: RDPMC reads%s", mode->name, mode->user ? " with CR4.PCE set" : "");
 	test_flags(mode);
@@ -325,11 +331,34 @@ static void test_rdpmc(const struct mode *mode)
 
 static void test_cpuid(const struct mode *mode)
 {
-	struct cpuid ten = cpuid(0xa, 0);
+	struct cpuid leaf = cpuid(pmu.leaf, 0);
 
-	ok(works(mode, mode->code->cpuid, 0xa, 0, 0) && request->eax == ten.eax &&
-		   request->ebx == ten.ebx && request->ecx == ten.ecx && request->edx == ten.edx,
-	   "%s: CPUID.0AH is what it is in 64-bit mode", mode->name);
+	ok(works(mode, mode->code->cpuid, pmu.leaf, 0, 0) && request->eax == leaf.eax &&
+		   request->ebx == leaf.ebx && request->ecx == leaf.ecx && request->edx == leaf.edx,
+	   "%s: CPUID of the PMU is what it is in 64-bit mode", mode->name);
+}
+
+static void run_counted(const struct mode *mode, const char *code)
+{
+	counters_start((1 << COUNTERS) - 1);
+	run(mode, code);
+	counters_stop();
+}
+
+/* The code switches counters itself: all at once, or one in each run. */
+static void run_counting(const struct mode *mode, const char *code)
+{
+	request->ebx = 0;
+	request->ecx = pmu.global_ctrl;
+	request->eax = (1 << COUNTERS) - 1;
+	if (pmu.global_ctrl)
+		run(mode, code);
+	for (unsigned int i = 0; i < COUNTERS && !pmu.global_ctrl; i++) {
+		request->ecx = select_msr(i);
+		request->ebx = (uint32_t)rdmsr(select_msr(i));
+		request->eax = request->ebx | SEL_EN;
+		run(mode, code);
+	}
 }
 
 /* What a turn holds, what else there is, and how many far branches are of it. */
@@ -345,11 +374,11 @@ static bool counts(const struct mode *mode, const char *code, unsigned int per_t
 		counter_program(1, EVENT_CONDITIONAL, SEL_EN | level);
 		counter_program(2, EVENT_BRANCHES, SEL_EN | level);
 		counter_program(3, EVENT_FAR_BRANCHES, SEL_EN | level);
-		if (mode->user)
-			wrmsr(MSR_GLOBAL_CTRL, COUNTERS);
 		request->turns = turns;
-		run(mode, code);
-		wrmsr(MSR_GLOBAL_CTRL, 0);
+		if (mode->user)
+			run_counted(mode, code);
+		else
+			run_counting(mode, code);
 		if (counter_read(0) == per_turn * turns + more && counter_read(1) == turns &&
 		    counter_read(2) == turns + far && counter_read(3) == far)
 			continue;

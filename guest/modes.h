@@ -38,6 +38,4 @@
 
 #define VECTOR_LEAVE 0x80
 
-#define COUNTERS 0xf /* those that count, in GLOBAL_CTRL */
-
 #endif

@@ -4,7 +4,7 @@
  * whatever interrupts come of it, and still get on with their work. Judges no
  * count. "seed=" begins other values.
  */
-#include "pmu.h"
+#include "pmu_registers.h"
 
 #define VECTOR_PMI 0x50
 #define TURNS      200
@@ -18,61 +18,10 @@ static void on_pmi(struct frame *frame)
 {
 	seen[this_cpu()->index].pmis++;
 	/* As a real handler starts; or its own instructions are the next overflow. */
-	wrmsr(MSR_GLOBAL_CTRL, 0);
-	wrmsr(MSR_GLOBAL_OVF_CTRL, pmu_all() | (pmu.version >= 4 ? STATUS_CTR_FRZ : 0));
-	apic_write(APIC_LVTPC, frame->vector == VECTOR_PMI ? VECTOR_PMI : LVT_NMI);
+	counters_stop();
+	pmu_acknowledge(frame->vector == VECTOR_PMI ? VECTOR_PMI : LVT_NMI);
 	if (frame->vector == VECTOR_PMI)
 		apic_write(APIC_EOI, 0);
-}
-
-static uint32_t random_msr(uint64_t r)
-{
-	static const uint32_t single[] = { MSR_GLOBAL_CTRL,    MSR_GLOBAL_CTRL,
-					   MSR_FIXED_CTR_CTRL, MSR_GLOBAL_OVF_CTRL,
-					   MSR_GLOBAL_STATUS,  MSR_GLOBAL_STATUS_SET,
-					   MSR_GLOBAL_INUSE,   MSR_PERF_CAPABILITIES,
-					   MSR_DEBUGCTL };
-	uint32_t i = r >> 8 & 7;
-
-	switch (r & 7) {
-	case 0:
-		return MSR_PMC0 + i;
-	case 1:
-		return MSR_A_PMC0 + i;
-	case 2:
-	case 3:
-		return MSR_PERFEVTSEL0 + i;
-	case 4:
-		return MSR_FIXED_CTR0 + (i & 3);
-	default:
-		return single[(r >> 16) % ARRAY_SIZE(single)];
-	}
-}
-
-/* Values that mean something, or almost, more often than chance would. */
-static uint64_t random_value(uint64_t r, uint64_t *state)
-{
-	static const enum event events[] = { EVENT_INSTRUCTIONS, EVENT_CYCLES, EVENT_BRANCHES,
-					     EVENT_LOADS, EVENT_CALLS };
-	uint64_t value = next_random(state);
-
-	switch (r >> 32 & 7) {
-	case 0:
-		return value;
-	case 1:
-		return value & 0xffffffff;
-	case 2:
-		return value & pmu_all();
-	case 3:
-		return pmu_value_mask() - (value & 0xfff);
-	case 4:
-		return value & 0xbbb;
-	case 5:
-		return pmu_all();
-	default:
-		return event_select(events[value % ARRAY_SIZE(events)],
-				    (value & (SEL_ALL | SEL_INT)) | SEL_EN);
-	}
 }
 
 static void random_lvtpc(uint64_t r)
@@ -91,17 +40,25 @@ static uint64_t advance(void *argument)
 	return 0;
 }
 
+static bool is_others(uint32_t msr)
+{
+	unsigned int n;
+
+	return pmu_register_of(msr, &n)->kind == REGISTER_OTHERS;
+}
+
 static void one_step(unsigned int index, uint64_t *state)
 {
 	uint64_t r = next_random(state), value;
+	uint32_t msr = pmu_random_msr(state);
 
 	seen[index].writes++;
-	if (!try_wrmsr(random_msr(r), random_value(r, state)))
+	if (!is_others(msr) && !try_wrmsr(msr, pmu_random_value(state, msr)))
 		seen[index].faults++;
 	if (r >> 40 & 1)
-		try_rdmsr(random_msr(next_random(state)), &value);
+		try_rdmsr(pmu_random_msr(state), &value);
 	if (r >> 41 & 1)
-		try_rdpmc((uint32_t)(r >> 50 & 15) | (r >> 42 & 1 ? RDPMC_FIXED : 0), &value);
+		try_rdpmc(pmu_random_index(state), &value);
 	if ((r >> 43 & 3) == 0)
 		random_lvtpc(r >> 45);
 	if (r >> 47 & 1)
@@ -125,7 +82,7 @@ static void storm(void *unused)
 	while (!stop)
 		one_step(index, &state);
 	interrupts_off();
-	wrmsr(MSR_GLOBAL_CTRL, 0);
+	counters_stop();
 }
 
 static struct {
@@ -170,7 +127,7 @@ static void storm_half(unsigned int cpus_count, const char *half)
 		for (unsigned int i = 0; i < 100; i++)
 			one_step(0, &state);
 	interrupts_off();
-	wrmsr(MSR_GLOBAL_CTRL, 0);
+	counters_stop();
 	ok(all_get_on(cpus_count, then),
 	   "every processor gets on with its work in the %s half of the storm", half);
 }
@@ -180,6 +137,7 @@ void test_main(void)
 	unsigned int cpus_count = (unsigned int)option("cpus", 4);
 
 	pmu_need();
+	pmu_registers_find();
 	trap_hook[VECTOR_NMI] = on_pmi;
 	trap_hook[VECTOR_PMI] = on_pmi;
 	if (!ok(cpus_start(cpus_count), "%u processors start", cpus_count))

@@ -11,7 +11,7 @@
 # tests/guest.py intel-v4 ...   only this PMU
 #
 # VPMU_QEMU_ROOT: an unpacked QEMU (default: build/qemu). VPMU_BUILD: the build
-# folder (default: build). VPMU_STORM_SECONDS: how long storms last (default: 5).
+# folder (default: build). VPMU_STORM_SECONDS: how long storms last (default: 3).
 # VPMU_SEED: a number or "random", for the guests that fuzz (default: always the same).
 
 import os
@@ -28,7 +28,7 @@ BUILD = os.path.abspath(os.environ.get("VPMU_BUILD", "build"))
 ROOT = os.path.abspath(os.environ.get("VPMU_QEMU_ROOT", "build/qemu"))
 PLUGIN = os.path.join(BUILD, "hosts/qemu/libvpmu-qemu.so")
 LATE_PLUGIN = os.path.join(BUILD, "hosts/qemu/libvpmu-qemu-late.so")  # tests/late_reset.c
-STORM_SECONDS = int(os.environ.get("VPMU_STORM_SECONDS", "5"))
+STORM_SECONDS = int(os.environ.get("VPMU_STORM_SECONDS", "3"))
 SEED = os.environ.get("VPMU_SEED")
 MODELS = ["intel-v2", "intel-v3", "intel-v4", "intel-v5"]
 AMD_MODELS = ["amd-k7", "amd-core", "amd-v2"]
@@ -53,7 +53,7 @@ GUESTS = [
     ("transparent", MODELS + AMD_MODELS, 1, []),
     ("transparent", ["intel-v4", "amd-v2"], 2, []),
     ("privilege", MODELS + AMD_MODELS, 1, []),
-    ("modes", ["intel-v2", "intel-v5"], 1, []),
+    ("modes", ["intel-v2", "intel-v5"] + AMD_MODELS, 1, []),
     ("overflow", MODELS + AMD_MODELS, 1, []),
     ("exact", MODELS + AMD_MODELS, 1, []),
     ("exact", ["intel-v4", "amd-v2"], 4, []),
@@ -65,6 +65,7 @@ GUESTS = [
     ("smp", ["intel-v2", "intel-v5"], 2, []),
     ("smp", MODELS + AMD_MODELS, 4, []),
     ("smp", ["intel-v4"], 4, ["late"]),
+    ("models", ["amd-v2"], 1, ["models"]),
     ("models", MODELS, 1,
      ["models", "reports uncounted 0xb7 0x01 cmask=0 inv=0 edge=0 extra=0x84040001"]),
     ("patch", ["intel-v2", "intel-v5", "amd-core"], 2, []),
@@ -72,9 +73,9 @@ GUESTS = [
     ("lapic", ["intel-v2", "intel-v4", "amd-core", "amd-v2"], 2,
      ["reports pmi-lost delivery-mode=7", "reports apic-base 0xfea00000"]),
     ("lapic", ["intel-v4"], 1, ["wide", "reports pmi-lost apic-id=257"]),
-    ("storm", ["intel-v2", "intel-v5"], 4, ["storm"]),
-    ("flood", ["intel-v2", "intel-v4"], 2, ["storm"]),
-    ("fuzz", ["intel-v2", "intel-v5"], 4, ["storm", "small"]),
+    ("storm", ["intel-v2", "intel-v5", "amd-core", "amd-v2"], 4, ["storm"]),
+    ("flood", ["intel-v2", "intel-v4", "amd-core", "amd-v2"], 2, ["storm"]),
+    ("fuzz", ["intel-v2", "intel-v5", "amd-k7", "amd-v2"], 4, ["storm", "small"]),
     ("fuzz", ["intel-v4"], 4, ["storm", "small", "models"]),
 ]
 

@@ -53,4 +53,10 @@ static inline uint32_t pmu_register_msr(const struct pmu_register *row, unsigned
 	return row->first + n * row->stride;
 }
 
+/* pmu_random.c: a register of the PMU's, whether it is there or not; RDPMC's ECX; a value for a
+ * register. */
+uint32_t pmu_random_msr(uint64_t *state);
+uint32_t pmu_random_index(uint64_t *state);
+uint64_t pmu_random_value(uint64_t *state, uint32_t msr);
+
 #endif
