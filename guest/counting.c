@@ -169,6 +169,20 @@ static void test_switches(void)
 	}
 }
 
+/* Where Intel's are reserved AMD's select has its upper part. */
+static void test_wide_select(void)
+{
+	pmu_clear();
+	wrmsr(select_msr(0), event_select(EVENT_INSTRUCTIONS, 1ull << 32));
+	wrmsr(select_msr(1), event_select(EVENT_INSTRUCTIONS, SEL_PC | SEL_ANY | 1ull << 63));
+	for (unsigned int i = 0; i < 2; i++)
+		wrmsr(select_msr(i),
+		      rdmsr(select_msr(i)) | SEL_USR | SEL_OS | (pmu.global_ctrl ? SEL_EN : 0));
+	measure_all(seq_nops, NULL);
+	is(counter_read(0), 0, "an event select's bits 35 to 32 are of the event");
+	is(counter_read(1), 102 + AROUND, "and its reserved bits of nothing");
+}
+
 /* AMD's: EFER.SVME is clear. */
 static void test_without_svme(void)
 {
@@ -225,6 +239,37 @@ static void test_continues(void)
 	measure_all(seq_loop, NULL);
 	ok(!counter_read(0) && !counter_read(1) && !counter_read(2),
 	   "an event that is not advertised counts nothing");
+}
+
+#define VECTOR_SELF 0x50
+#define INTERRUPTS  7
+
+static void interrupt_self(void *unused)
+{
+	(void)unused;
+	interrupts_on();
+	for (unsigned int i = 0; i < INTERRUPTS; i++) {
+		apic_icr(0, ICR_ASSERT | VECTOR_SELF);
+		cpu_relax();
+	}
+	interrupts_off();
+}
+
+/* Each is received, and left by an IRET. */
+static void test_interrupts(void)
+{
+	if (!event_exists(EVENT_INTERRUPTS))
+		return;
+	pmu_clear();
+	counter_program(0, EVENT_INTERRUPTS, SEL_ALL);
+	counter_program(1, EVENT_FAR_BRANCHES, SEL_ALL);
+	for (unsigned int run = 0; run < RUNS; run++) {
+		counter_write(0, 0);
+		counter_write(1, 0);
+		measure_all(interrupt_self, NULL);
+		is(counter_read(0), INTERRUPTS, "interrupts are counted");
+		is(counter_read(1), INTERRUPTS, "and so are their handlers' far branches");
+	}
 }
 
 #define VIDEO_MEMORY 0xb8000ul
@@ -393,9 +438,12 @@ void test_main(void)
 		test_instructions(&odd_sequences[i]);
 	test_switches();
 	test_toggle();
-	if (pmu.amd)
+	if (pmu.amd) {
+		test_wide_select();
 		test_without_svme();
+	}
 	test_continues();
+	test_interrupts();
 	test_device_code();
 	test_reads(0, "a general counter");
 	test_reads(pmu.general - 1, "the last general counter");

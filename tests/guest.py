@@ -32,6 +32,11 @@ STORM_SECONDS = int(os.environ.get("VPMU_STORM_SECONDS", "3"))
 SEED = os.environ.get("VPMU_SEED")
 MODELS = ["intel-v2", "intel-v3", "intel-v4", "intel-v5"]
 AMD_MODELS = ["amd-k7", "amd-core", "amd-v2"]
+CPUS = {
+    "amd-k7": "EPYC-v1,+svm,+x2apic,+clwb,+ibpb",
+    "amd-core": "EPYC-v1,+svm,+x2apic,+clwb,+ibpb",
+    "amd-v2": "EPYC-Genoa,+svm,+x2apic,+clwb,+ibpb",
+}
 # What CPUID is to say, as the guests' command line has it.
 CPUID = {
     **{model: f"version={model[-1]}" for model in MODELS},
@@ -86,13 +91,12 @@ def qemu_command(guest, model, processors, options):
     append = f"cpus={processors} seconds={STORM_SECONDS}"
     if model in CPUID:
         append += f" {CPUID[model]}"
-    cpu = "EPYC-v1,+svm,+x2apic,+clwb,+ibpb" if model in AMD_MODELS else "Skylake-Server"
     command = [
         os.path.join(ROOT, "usr/lib64/ld-linux-x86-64.so.2"), "--library-path", lib,
         os.path.join(ROOT, "usr/bin/qemu-system-x86_64"),
         "-L", os.path.join(share, "qemu"), "-L", os.path.join(share, "seabios"),
         "-kernel", os.path.join(BUILD, "guest", guest + ".elf"),
-        "-cpu", cpu, "-smp", str(processors), "-m", "64",
+        "-cpu", CPUS.get(model, "Skylake-Server"), "-smp", str(processors), "-m", "64",
         "-display", "none", "-nodefaults", "-no-user-config", "-serial", "stdio",
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-append", append,
     ]

@@ -19,34 +19,39 @@ struct pmu pmu;
 /* Event and unit mask, as in PERFEVTSEL's low 16 bits; 0: there is none. */
 static const struct encoding {
 	uint16_t intel, amd;
+	bool v2; /* AMD's processors have it with PerfMonV2, not before */
 } encodings[] = {
-	[EVENT_CYCLES] = { 0x003c, 0x0076 },
-	[EVENT_INSTRUCTIONS] = { 0x00c0, 0x00c0 },
-	[EVENT_REF_CYCLES] = { 0x013c, 0 },
-	[EVENT_LLC_REFERENCES] = { 0x4f2e, 0 },
-	[EVENT_LLC_MISSES] = { 0x412e, 0 },
-	[EVENT_BRANCHES] = { 0x00c4, 0x00c2 },
-	[EVENT_BRANCH_MISSES] = { 0x00c5, 0x00c3 },
-	[EVENT_CONDITIONAL] = { 0x01c4, 0x00d1 },
-	[EVENT_CALLS] = { 0x02c4, 0 },
-	[EVENT_RETURNS] = { 0x08c4, 0x00c8 },
-	[EVENT_FAR_BRANCHES] = { 0x40c4, 0x00c6 },
-	[EVENT_LOADS] = { 0x81d0, 0 },
-	[EVENT_STORES] = { 0x82d0, 0 },
-	[EVENT_INTERRUPTS] = { 0x01cb, 0x002c },
-	[EVENT_SKYLAKE_ALL_BRANCHES] = { 0x04c4, 0 },
-	[EVENT_SKYLAKE_BRANCH_MISSES] = { 0x04c5, 0 },
-	[EVENT_SKYLAKE_L1D_REPLACEMENT] = { 0x0151, 0 },
-	[EVENT_SKYLAKE_L1I_MISSES] = { 0x0283, 0 },
-	[EVENT_SKYLAKE_OFFCORE_0] = { 0x01b7, 0 },
-	[EVENT_SKYLAKE_OFFCORE_1] = { 0x01bb, 0 },
-	[EVENT_SKYLAKE_L1D_LOAD_MISSES] = { 0x08d1, 0 },
-	[EVENT_SKYLAKE_DTLB_MISSES] = { 0x0e08, 0 },
+	[EVENT_CYCLES] = { 0x003c, 0x0076, false },
+	[EVENT_INSTRUCTIONS] = { 0x00c0, 0x00c0, false },
+	[EVENT_REF_CYCLES] = { 0x013c, 0, false },
+	[EVENT_LLC_REFERENCES] = { 0x4f2e, 0, false },
+	[EVENT_LLC_MISSES] = { 0x412e, 0, false },
+	[EVENT_BRANCHES] = { 0x00c4, 0x00c2, false },
+	[EVENT_BRANCH_MISSES] = { 0x00c5, 0x00c3, false },
+	[EVENT_CONDITIONAL] = { 0x01c4, 0x00d1, false },
+	[EVENT_CALLS] = { 0x02c4, 0, false },
+	[EVENT_RETURNS] = { 0x08c4, 0x00c8, false },
+	[EVENT_FAR_BRANCHES] = { 0x40c4, 0x00c6, false },
+	[EVENT_LOADS] = { 0x81d0, 0, false },
+	[EVENT_STORES] = { 0x82d0, 0, false },
+	[EVENT_INTERRUPTS] = { 0x01cb, 0x002c, true },
+	[EVENT_SKYLAKE_ALL_BRANCHES] = { 0x04c4, 0, false },
+	[EVENT_SKYLAKE_BRANCH_MISSES] = { 0x04c5, 0, false },
+	[EVENT_SKYLAKE_L1D_REPLACEMENT] = { 0x0151, 0, false },
+	[EVENT_SKYLAKE_L1I_MISSES] = { 0x0283, 0, false },
+	[EVENT_SKYLAKE_OFFCORE_0] = { 0x01b7, 0, false },
+	[EVENT_SKYLAKE_OFFCORE_1] = { 0x01bb, 0, false },
+	[EVENT_SKYLAKE_L1D_LOAD_MISSES] = { 0x08d1, 0, false },
+	[EVENT_SKYLAKE_DTLB_MISSES] = { 0x0e08, 0, false },
 };
 
 static uint16_t encoding_of(enum event event)
 {
-	return pmu.amd ? encodings[event].amd : encodings[event].intel;
+	const struct encoding *encoding = &encodings[event];
+
+	if (!pmu.amd)
+		return encoding->intel;
+	return encoding->v2 && pmu.version < 2 ? 0 : encoding->amd;
 }
 
 bool event_exists(enum event event)
