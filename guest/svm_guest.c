@@ -85,7 +85,7 @@ void guest_new(const char *program, uint64_t intercepts, uint32_t exceptions)
 	vmcb_set(VMCB_EXCEPTIONS, exceptions);
 	vmcb_set(VMCB_INTERCEPTS, intercepts | INTERCEPT(EXIT_VMRUN) | INTERCEPT(EXIT_VMMCALL));
 	run.vmcb = (uintptr_t)vmcb;
-	run.msr = MSR_PERF_CTL0;
+	run.msr = select_msr(0);
 }
 
 void guest_at_level_3(void)
@@ -112,11 +112,11 @@ void take_interrupts(void)
 
 uint64_t count(void)
 {
-	return rdmsr(MSR_PERF_CTR0);
+	return counter_read(0);
 }
 
 void count_clear(void)
 {
-	wrmsr(MSR_PERF_CTL0, 0);
-	wrmsr(MSR_PERF_CTR0, 0);
+	wrmsr(select_msr(0), 0);
+	counter_write(0, 0);
 }

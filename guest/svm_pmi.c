@@ -13,7 +13,7 @@ static uint64_t run_to_overflow(uint64_t intercepts, uint64_t period)
 	vmcb_set(VMCB_RFLAGS, FLAG_ALWAYS | FLAG_IF);
 	run.rbx = 100000;
 	count_clear();
-	wrmsr(MSR_PERF_CTR0, -period & 0xffffffffffff);
+	counter_write(0, -period);
 	return guest_run(COUNT | SEL_INT | SEL_GUEST_ONLY);
 }
 
@@ -35,7 +35,7 @@ static void test_nmi(void)
 	   count());
 	is(this_cpu()->traps[VECTOR_NMI] - nmis, 1, "and then an NMI of the hypervisor's own");
 	/* The guest goes on. */
-	wrmsr(MSR_PERF_CTL0, 0);
+	wrmsr(select_msr(0), 0);
 	exit = guest_run(COUNT | SEL_GUEST_ONLY);
 	ok(exit == EXIT_VMMCALL && count() == 200000 - 1000,
 	   "the guest's count goes on where it was (exit %lx, %lu)", exit, count());
@@ -70,7 +70,7 @@ static void test_host_overflow(void)
 	guest_new(program_loop, INTERCEPT(EXIT_NMI), 0);
 	run.rbx = 50000;
 	count_clear();
-	wrmsr(MSR_PERF_CTR0, -(uint64_t)HOST_INSTRUCTIONS & 0xffffffffffff);
+	counter_write(0, -(uint64_t)HOST_INSTRUCTIONS);
 	exit = guest_run(COUNT | SEL_INT | SEL_HOST_ONLY);
 	ok(exit == EXIT_VMMCALL && count() == 0,
 	   "a HostOnly counter stands still in the guest, however near its overflow");

@@ -63,7 +63,7 @@ static void random_operands(const char *program)
 	if (is_access && below(2))
 		run.rsi = WINDOW; /* not mapped */
 	if (program != program_rep && below(2))
-		run.rcx = MSR_PERF_CTR0 + 6;
+		run.rcx = counter_msr(3);
 }
 
 static void random_guest(void)
@@ -84,7 +84,7 @@ static void random_guest(void)
 		vmcb_set(VMCB_CR4, read_cr4() | CR4_PCE);
 	memset(msrpm, below(2) ? 0xff : 0, sizeof(msrpm));
 	random_operands(program);
-	run.msr = MSR_PERF_CTL0 + 10; /* a counter that nothing is measured by */
+	run.msr = select_msr(5); /* a counter that nothing is measured by */
 }
 
 static void run_guests(void)
@@ -112,8 +112,8 @@ void test_random(void)
 	apic_write(APIC_TIMER_COUNT, 300000);
 	counters_stop();
 	for (unsigned int i = 0; i < 3; i++) {
-		wrmsr(MSR_PERF_CTR0 + 2 * i, 0);
-		wrmsr(MSR_PERF_CTL0 + 2 * i, COUNT | modes[i]);
+		counter_write(i, 0);
+		wrmsr(select_msr(i), COUNT | modes[i]);
 	}
 	counters_start(7);
 	run_guests();
@@ -121,7 +121,7 @@ void test_random(void)
 	apic_write(APIC_LVT_TIMER, LVT_MASKED);
 	hook_exceptions(NULL);
 	for (unsigned int i = 0; i < 3; i++)
-		counts[i] = rdmsr(MSR_PERF_CTR0 + 2 * i);
+		counts[i] = counter_read(i);
 	ok(counts[0] == counts[1] + counts[2] && counts[2] > GUESTS,
 	   "of random guests, host mode and guest mode count all together (%lu + %lu, %lu)",
 	   counts[1], counts[2], counts[0]);

@@ -66,7 +66,7 @@ GUESTS = [
     ("cuts", ["intel-v2", "intel-v4", "amd-core", "amd-v2"], 1, []),
     ("cuts", ["intel-v4"], 2, []),
     ("far", ["intel-v4", "amd-core", "amd-v2"], 1, []),
-    ("svm", ["amd-core", "amd-v2"], 1, []),
+    ("svm", AMD_MODELS, 1, []),
     ("smp", ["intel-v2", "intel-v5"], 2, []),
     ("smp", MODELS + AMD_MODELS, 4, []),
     ("smp", ["intel-v4"], 4, ["late"]),
