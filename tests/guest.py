@@ -14,6 +14,7 @@
 # folder (default: build). VPMU_STORM_SECONDS: how long storms last (default: 3).
 # VPMU_SEED: a number or "random", for the guests that fuzz (default: always the same).
 
+import concurrent.futures
 import os
 import random
 import re
@@ -62,10 +63,10 @@ GUESTS = [
     ("overflow", MODELS + AMD_MODELS, 1, []),
     ("exact", MODELS + AMD_MODELS, 1, []),
     ("exact", ["intel-v4", "amd-v2"], 4, []),
-    ("skid", MODELS + AMD_MODELS, 1, []),
-    ("cuts", ["intel-v2", "intel-v4", "amd-core", "amd-v2"], 1, []),
+    ("skid", ["intel-v2", "intel-v5", "amd-core", "amd-v2"], 1, []),
+    ("cuts", ["intel-v4", "amd-core", "amd-v2"], 1, []),
     ("cuts", ["intel-v4"], 2, []),
-    ("far", ["intel-v4", "amd-core", "amd-v2"], 1, []),
+    ("far", ["intel-v4", "amd-v2"], 1, []),
     ("svm", AMD_MODELS, 1, []),
     ("smp", ["intel-v2", "intel-v5"], 2, []),
     ("smp", MODELS + AMD_MODELS, 4, []),
@@ -135,6 +136,23 @@ class Tap:
     def finish(self):
         print(f"1..{self.count}")
         return 1 if self.failed else 0
+
+
+class Record:
+    """Verdicts and comments of one guest, for a stream that is elsewhere by now."""
+
+    def __init__(self):
+        self.lines = []
+
+    def verdict(self, holds, sentence):
+        self.lines.append(lambda tap: tap.verdict(holds, sentence))
+
+    def comment(self, text):
+        self.lines.append(lambda tap: tap.comment(text))
+
+    def replay(self, tap):
+        for line in self.lines:
+            line(tap)
 
 
 class Memory(threading.Thread):
@@ -243,6 +261,21 @@ def run_guest(tap, guest, model, processors, options):
         tap.comment(f"{prefix}: it grew by {growth} KiB, to {max(memory.samples, default=0)} KiB")
 
 
+def recorded(run):
+    record = Record()
+    run_guest(record, *run)
+    return record
+
+
+def run_all(tap, runs):
+    """Those with one vCPU side by side, one for each of this machine's processors."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for record in pool.map(recorded, [run for run in runs if run[2] == 1]):
+            record.replay(tap)
+    for run in (run for run in runs if run[2] > 1):
+        run_guest(tap, *run)
+
+
 def main():
     global SEED
     if SEED == "random":
@@ -255,10 +288,9 @@ def main():
     models = chosen & {*MODELS, *AMD_MODELS, "none"}
     guests = chosen - models
     tap = Tap()
-    for guest, its_models, processors, options in GUESTS:
-        for model in its_models:
-            if (not guests or guest in guests) and (not models or model in models):
-                run_guest(tap, guest, model, processors, options)
+    run_all(tap, [(guest, model, processors, options)
+                  for guest, its_models, processors, options in GUESTS for model in its_models
+                  if (not guests or guest in guests) and (not models or model in models)])
     return tap.finish()
 
 
