@@ -142,7 +142,7 @@ class Machine:
             report = file.read().splitlines()
         if early and not report:
             return None
-        if len(report) != 1 or not re.fullmatch(r"stats( \w+=\d+)+", report[0]):
+        if not re.fullmatch(r"(cpu 0x\w+\n)?stats( \w+=\d+)+", "\n".join(report)):
             return f"report {report}"
         try:
             self.records = tracefile.load(name + "/trace")[1]
