@@ -201,9 +201,12 @@ def with_pmu(work):
 
     got = words("--pmu", "intel-v2", "--cpi=3", "--report", report, "--", qemu, *CPU, "-m", "1G")
     doubled = report.replace(",", ",,")
-    check("QEMU gets the plugin, then its own arguments", got ==
+    check("QEMU gets the plugin, then its own arguments",
+          got[:2] + got[4:] ==
           ["-plugin", f"file={plugin.replace(',', ',,')},pmu=intel-v2,cpi=3,report={doubled}",
            *CPU, "-m", "1G"], got)
+    check("and a table in which PMUs are saved", got[2] == "-acpitable" and
+          got[3].startswith("sig=VPMU,rev=1,data=/proc/self/fd/"), got)
     for cpi in ("0.001", "0.5", "2", "1.25", "1000"):
         got = words("--cpi", cpi, "--", qemu, *CPU)
         check(f"--cpi {cpi} is taken", len(got) > 1 and f",cpi={cpi}," in got[1], got)
@@ -219,7 +222,8 @@ def with_pmu(work):
         check(f"-cpu {cpu} {'switches' if off else 'does not switch'} the PMU off",
               (",pmu=off," if off else ",pmu=intel-v4,") in got, got)
     got = words("--pmu", "off", "--", qemu)
-    check("--pmu off takes any CPU", ",pmu=off," in got[1], got)
+    check("--pmu off takes any CPU, and nothing is saved",
+          ",pmu=off," in got[1] and len(got) == 2, got)
     refused("a report that cannot be written is refused",
             ["run", "--report", work + "/none/report", "--", qemu, *CPU], "none/report")
     trace = work + "/d,e.trace"

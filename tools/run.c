@@ -23,7 +23,8 @@ const char run_usage[] =
 	"Starts QEMU with a PMU in its guest. QEMU is a path; or a name that is looked up\n"
 	"on PATH, then in the QEMU that `make setup' has unpacked. It must be 11.1 or newer\n"
 	"and have plugins. The guest's CPU, QEMU's -cpu, is one of Intel's or AMD's; pmu=off\n"
-	"there switches the PMU off.\n"
+	"there switches the PMU off. The PMU is kept by savevm and migrate: in an ACPI table,\n"
+	"VPMU, that QEMU gets.\n"
 	"\n"
 	"  --pmu PMU      " PMU_USAGE ",\n"
 	"                 " ARGUMENTS_PMUS_2 ": the guest's PMU; auto, the default, is what\n"
@@ -52,6 +53,19 @@ static int own_report(struct pmu_options *options)
 		fail("no memory for the report: %s", strerror(errno));
 	options->report = text("/proc/self/fd/%d", fd);
 	return fd;
+}
+
+/*
+ * An empty ACPI table, in whose place in the guest's memory the plugin keeps PMUs while QEMU
+ * saves the guest. Above 64 KiB of all tables QEMU warns.
+ */
+static const char *state_table(void)
+{
+	int fd = memfd_create("vpmu-state", 0);
+
+	if (fd < 0 || ftruncate(fd, 32768))
+		fail("no memory for the table: %s", strerror(errno));
+	return text("sig=VPMU,rev=1,data=/proc/self/fd/%d", fd);
 }
 
 static int start_and_wait(char *const *argv)
@@ -141,6 +155,10 @@ int command_run(int argc, char **argv)
 	args_add_all(&words, qemu.argv.v);
 	args_add(&words, "-plugin");
 	args_add(&words, pmu_plugin_argument(&options));
+	if (strcmp(options.pmu, "off") != 0) {
+		args_add(&words, "-acpitable");
+		args_add(&words, state_table());
+	}
 	args_add_all(&words, argv + at + 1);
 	status = start_and_wait(words.v);
 	if (report >= 0)

@@ -37,6 +37,13 @@ static void vcpu_idle(unsigned int index, void *unused)
 {
 	(void)unused;
 	service_idle(vcpu_get(index));
+	saved_idle(vcpu_get(index));
+}
+
+static void vcpu_resume(unsigned int index, void *unused)
+{
+	(void)unused;
+	saved_resume(vcpu_get(index));
 }
 
 static void vcpu_discontinuity(unsigned int index, enum qemu_plugin_discon_type type, uint64_t from,
@@ -81,6 +88,7 @@ static void register_callbacks(void)
 	qemu_plugin_register_vcpu_init_cb(plugin_id, vcpu_started, NULL);
 	qemu_plugin_register_vcpu_exit_cb(plugin_id, vcpu_stopped, NULL);
 	qemu_plugin_register_vcpu_idle_cb(plugin_id, vcpu_idle, NULL);
+	qemu_plugin_register_vcpu_resume_cb(plugin_id, vcpu_resume, NULL);
 	qemu_plugin_register_vcpu_discon_cb(plugin_id, QEMU_PLUGIN_DISCON_ALL, vcpu_discontinuity,
 					    NULL);
 	qemu_plugin_register_vcpu_tb_trans_cb(plugin_id, translate, NULL);

@@ -48,6 +48,19 @@ void record(const struct vcpu *vcpu, enum trace_kind kind, enum vpmu_answer answ
 	g_mutex_unlock(&lock);
 }
 
+/* What comes now does not follow from what has been recorded. */
+void record_loaded(void)
+{
+	static bool told;
+
+	if (!recording)
+		return;
+	record_finish();
+	if (!told)
+		fputs("vpmu plugin: the trace ends where QEMU has loaded a state\n", stderr);
+	told = true;
+}
+
 /* vCPUs may still run. What they do now is not recorded. */
 void record_finish(void)
 {

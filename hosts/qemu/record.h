@@ -14,5 +14,7 @@ bool record_start(const char *path, const struct vpmu_config *config);
 void record(const struct vcpu *vcpu, enum trace_kind kind, enum vpmu_answer answer, uint32_t index,
 	    uint64_t value);
 void record_finish(void);
+/* QEMU has loaded a state: the trace ends, and says so. */
+void record_loaded(void);
 
 #endif

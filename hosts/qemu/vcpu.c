@@ -107,15 +107,22 @@ struct vcpu *vcpu_get(unsigned int index)
 	return vcpus[index];
 }
 
+static _Atomic uint32_t processor; /* its signature; 0: it is not known */
+
 /* All of a machine's are of one kind. */
 void vcpus_identify(uint32_t signature)
 {
-	static atomic_bool known;
+	uint32_t unknown = 0;
 
-	if (atomic_exchange(&known, true))
+	if (!atomic_compare_exchange_strong(&processor, &unknown, signature))
 		return;
 	formula_set_family(family_of(config.vendor, signature));
 	report("cpu 0x%08x\n", signature);
+}
+
+uint32_t vcpus_signature(void)
+{
+	return processor;
 }
 
 bool vcpus_exist(void)
@@ -132,29 +139,34 @@ void vcpus_each(void (*function)(struct vcpu *vcpu))
 			function(vcpus[i]);
 }
 
-static void reset_one(struct vcpu *vcpu)
+void vcpu_reset(struct vcpu *vcpu)
 {
 	vpmu_reset(&vcpu->pmu);
 	serve_reset(vcpu);
 	lapic_reset(vcpu);
+	saved_reset(vcpu);
 	record(vcpu, TRACE_RESET, VPMU_DONE, 0, 0);
 }
 
 void vcpu_take_init(struct vcpu *vcpu)
 {
+	saved_start(vcpu);
 	serve_reset(vcpu);
 	lapic_init(vcpu);
 }
 
 void vcpus_reset(void)
 {
-	vcpus_each(reset_one);
+	vcpus_each(vcpu_reset);
+	saved_begin();
 }
 
 /* If the vCPU is plugged in again, its PMU is in its RESET state. */
 void vcpu_stopped(unsigned int index, void *unused)
 {
 	(void)unused;
-	if (vcpus[index])
-		reset_one(vcpus[index]);
+	if (!vcpus[index])
+		return;
+	vcpu_reset(vcpus[index]);
+	saved_unplugged(vcpus[index]);
 }

@@ -11,6 +11,7 @@
 #include "count/source.h"
 #include "count/totals.h"
 #include "guest/lapic.h"
+#include "saved/saved.h"
 #include "serve/exceptions.h"
 #include "serve/fixup.h"
 #include "serve/hook.h"
@@ -36,6 +37,7 @@ struct vcpu {
 	struct svm svm;
 	enum stale stale;
 	struct lapic lapic;
+	struct saved saved;
 	struct models *models; /* NULL: off */
 };
 
@@ -57,10 +59,15 @@ bool vcpus_exist(void);
 
 /* The signature that a processor has in EDX as it begins; the first one counts. */
 void vcpus_identify(uint32_t signature);
+/* The same; 0 if none has begun. */
+uint32_t vcpus_signature(void);
 
 void vcpus_each(void (*function)(struct vcpu *vcpu));
 /* RESET of the machine, by the boot processor; the others do not run yet. */
 void vcpus_reset(void);
+
+/* One vCPU alone. */
+void vcpu_reset(struct vcpu *vcpu);
 
 /* INIT: it keeps its PMU and begins again. By the vCPU itself, before it goes on. */
 void vcpu_take_init(struct vcpu *vcpu);

@@ -164,27 +164,36 @@ bool guest_write(uint64_t vaddr, const void *from, size_t length)
 	return qemu_plugin_write_memory_vaddr(vaddr, bytes);
 }
 
-bool physical_read32(uint64_t address, uint32_t *value)
+bool physical_read(uint64_t address, void *to, size_t length)
 {
 	GByteArray *bytes = scratch();
 
-	if (qemu_plugin_read_memory_hwaddr(address, bytes, 4) != QEMU_PLUGIN_HWADDR_OPERATION_OK ||
-	    bytes->len < 4)
+	if (qemu_plugin_read_memory_hwaddr(address, bytes, length) !=
+		    QEMU_PLUGIN_HWADDR_OPERATION_OK ||
+	    bytes->len < length)
 		return false;
-	*value = 0;
-	for (unsigned int i = 0; i < 4; i++)
-		*value |= (uint32_t)bytes->data[i] << (8 * i);
+	memcpy(to, bytes->data, length);
+	return true;
+}
+
+bool physical_write(uint64_t address, const void *from, size_t length)
+{
+	GByteArray *bytes = scratch();
+
+	g_byte_array_append(bytes, from, (guint)length);
+	return qemu_plugin_write_memory_hwaddr(address, bytes) == QEMU_PLUGIN_HWADDR_OPERATION_OK;
+}
+
+bool physical_read32(uint64_t address, uint32_t *value)
+{
+	if (!physical_read(address, value, sizeof(*value)))
+		return false;
+	*value = GUINT32_FROM_LE(*value);
 	return true;
 }
 
 bool physical_write32(uint64_t address, uint32_t value)
 {
-	GByteArray *bytes = scratch();
-
-	for (unsigned int i = 0; i < 4; i++) {
-		guint8 byte = (guint8)(value >> (8 * i));
-
-		g_byte_array_append(bytes, &byte, 1);
-	}
-	return qemu_plugin_write_memory_hwaddr(address, bytes) == QEMU_PLUGIN_HWADDR_OPERATION_OK;
+	value = GUINT32_TO_LE(value);
+	return physical_write(address, &value, sizeof(value));
 }

@@ -60,6 +60,8 @@ bool guest_read(uint64_t vaddr, void *to, size_t length);
 bool guest_write(uint64_t vaddr, const void *from, size_t length);
 
 /* Physical memory and devices. */
+bool physical_read(uint64_t address, void *to, size_t length);
+bool physical_write(uint64_t address, const void *from, size_t length);
 bool physical_read32(uint64_t address, uint32_t *value);
 bool physical_write32(uint64_t address, uint32_t value);
 

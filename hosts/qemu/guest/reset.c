@@ -19,7 +19,7 @@ bool reset_may_lead_to(uint64_t vaddr)
 }
 
 /* What RESET and INIT leave, and no other code that comes here. */
-static bool has_begun(void)
+bool reset_has_begun(void)
 {
 	static const enum reg cleared[] = { GUEST_AX, GUEST_BX,  GUEST_CX,  GUEST_SP,
 					    GUEST_SS, GUEST_CR4, GUEST_EFER };
@@ -41,7 +41,7 @@ void reset_look(unsigned int vcpu_index, void *unused)
 	struct vcpu *vcpu = vcpu_get(vcpu_index);
 
 	(void)unused;
-	if (!has_begun())
+	if (!reset_has_begun())
 		return;
 	vcpus_identify((uint32_t)reg_read(GUEST_DX));
 	if (reg_read(GUEST_IP) == RESET_IP && reg_read(GUEST_KGSBASE) == 0)

@@ -12,6 +12,8 @@
 /* May a processor that is in the state of now begin at this address? */
 bool reset_may_lead_to(uint64_t vaddr);
 
+/* Is this vCPU in the state that RESET and INIT leave? In a callback that may read registers. */
+bool reset_has_begun(void);
 /* A callback at such an address, which may read registers. */
 void reset_look(unsigned int vcpu_index, void *unused);
 

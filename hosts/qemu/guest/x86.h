@@ -14,6 +14,7 @@
 #define CR0_ET    (UINT64_C(1) << 4)
 #define CR0_NW    (UINT64_C(1) << 29)
 #define CR0_CD    (UINT64_C(1) << 30)
+#define CR0_PG    (UINT64_C(1) << 31)
 #define CR4_PCE   (UINT64_C(1) << 8)
 #define EFER_SCE  (UINT64_C(1) << 0)
 #define EFER_LMA  (UINT64_C(1) << 10)

@@ -20,6 +20,7 @@ void exceptions_raised(struct vcpu *vcpu)
 {
 	const struct score *score = vcpu_score(vcpu);
 
+	saved_take(vcpu);
 	svm_look(vcpu);
 	vcpu->exceptions.pending = true;
 	if (score->block || score->lone_block)
@@ -100,8 +101,7 @@ static void correct_cut_block(struct vcpu *vcpu, const struct cut *cut)
 		uncount_from(vcpu, block, cut);
 }
 
-/* The last block has run to its end. */
-static void leave_whole_block(struct vcpu *vcpu, enum level level, uint64_t from)
+void exceptions_leave_whole_block(struct vcpu *vcpu, enum level level, uint64_t from)
 {
 	const struct block *block = as_block(vcpu_score(vcpu)->block);
 
@@ -114,7 +114,8 @@ static void interrupted(struct vcpu *vcpu, uint64_t from)
 {
 	struct frame frame;
 
-	leave_whole_block(vcpu, frame_read(&frame) ? frame_level(&frame) : LEVEL_KERNEL, from);
+	exceptions_leave_whole_block(vcpu, frame_read(&frame) ? frame_level(&frame) : LEVEL_KERNEL,
+				     from);
 	source_count(vcpu, CLASS_INTERRUPT, LEVEL_KERNEL); /* received where its handler begins */
 }
 
@@ -127,7 +128,7 @@ void exceptions_left(struct vcpu *vcpu, bool between, enum level level, uint64_t
 		cut.level = vcpu->exceptions.pending_level;
 	vcpu->exceptions.pending = false;
 	if (between)
-		leave_whole_block(vcpu, level, from);
+		exceptions_leave_whole_block(vcpu, level, from);
 	else
 		correct_cut_block(vcpu, &cut);
 }
@@ -139,6 +140,7 @@ void exceptions_delivered(struct vcpu *vcpu, uint64_t from)
 			   .level = vcpu->exceptions.pending_level,
 			   .delivered = true };
 
+	saved_take(vcpu);
 	svm_look(vcpu);
 	exception = vcpu->exceptions.pending;
 	vcpu->exceptions.pending = false;
@@ -146,6 +148,7 @@ void exceptions_delivered(struct vcpu *vcpu, uint64_t from)
 		hook_interrupted(vcpu);
 	if (vcpu->stale == STALE_AWAITED)
 		hook_handler(vcpu, HOOK_START);
+	saved_interrupted(vcpu);
 	lapic_delivered(vcpu, exception, from);
 	branches_interrupted(vcpu, exception, from);
 	if (rdpmc_delivered(vcpu, exception))

@@ -26,6 +26,8 @@ void exceptions_raised(struct vcpu *vcpu);
  * middle of the one there.
  */
 void exceptions_left(struct vcpu *vcpu, bool between, enum level level, uint64_t from);
+/* Code of this level has been left at this address. The last block has run to its end. */
+void exceptions_leave_whole_block(struct vcpu *vcpu, enum level level, uint64_t from);
 /* The vCPU is at the start of the handler of an exception or interrupt. */
 void exceptions_delivered(struct vcpu *vcpu, uint64_t from);
 

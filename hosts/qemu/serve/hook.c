@@ -26,15 +26,17 @@ void hook_update(struct vcpu *vcpu)
 	vcpu_score(vcpu)->hook_pending = vcpu->hook.flag || vcpu->rdpmc.pending_count > 0;
 }
 
-/* TCG has the arithmetic flags and DF elsewhere. */
-static void write_flags(uint64_t flags)
+/* While a vCPU runs, TCG has the arithmetic flags and DF elsewhere. */
+static void write_flags(const struct vcpu *vcpu, uint64_t flags)
 {
-	reg_write(GUEST_FLAGS, flags & ~(FLAGS_CC | FLAGS_DF));
+	uint64_t elsewhere = vcpu->saved.parked ? 0 : FLAGS_CC | FLAGS_DF;
+
+	reg_write(GUEST_FLAGS, flags & ~elsewhere);
 }
 
 static void set(struct vcpu *vcpu, uint64_t flag, enum hook_place place)
 {
-	write_flags(reg_read(GUEST_FLAGS) | flag);
+	write_flags(vcpu, reg_read(GUEST_FLAGS) | flag);
 	vcpu->hook = (struct hook){ .flag = flag, .place = place };
 	hook_update(vcpu);
 }
@@ -69,9 +71,14 @@ bool hook_reached(struct vcpu *vcpu)
 
 	if (!hook.flag)
 		return false;
-	write_flags(reg_read(GUEST_FLAGS) & ~hook.flag);
+	write_flags(vcpu, reg_read(GUEST_FLAGS) & ~hook.flag);
 	forget(vcpu);
 	return hook.place != HOOK_LINKED;
+}
+
+void hook_clear(const struct vcpu *vcpu, struct hook hook)
+{
+	write_flags(vcpu, reg_read(GUEST_FLAGS) & ~hook.flag);
 }
 
 /* The handler of an RDPMC's #UD is returned to, and the frame brings the flag back. */
@@ -80,7 +87,7 @@ void hook_raised(struct vcpu *vcpu)
 	if (!vcpu->hook.flag)
 		return;
 	if (vcpu->hook.place != HOOK_RDPMC)
-		write_flags(reg_read(GUEST_FLAGS) & ~vcpu->hook.flag);
+		write_flags(vcpu, reg_read(GUEST_FLAGS) & ~vcpu->hook.flag);
 	forget(vcpu);
 }
 

@@ -37,6 +37,8 @@ void hook_handler(struct vcpu *vcpu, enum hook_place place);
 bool hook_reached(struct vcpu *vcpu);
 /* Before an exception is delivered that has come instead of the hook. */
 void hook_raised(struct vcpu *vcpu);
+/* Take the flag of another hook away. */
+void hook_clear(const struct vcpu *vcpu, struct hook hook);
 /* An interrupt has come instead of the hook, and its handler is to begin. */
 void hook_interrupted(struct vcpu *vcpu);
 

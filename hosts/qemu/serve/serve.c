@@ -215,6 +215,7 @@ void serve_hook(unsigned int vcpu_index, void *unused)
 	bool again;
 
 	(void)unused;
+	saved_start(vcpu);
 	stale_wait(vcpu);
 	again = hook_reached(vcpu);
 	rdpmc_complete_pending(vcpu);

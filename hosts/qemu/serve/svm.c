@@ -172,6 +172,16 @@ void svm_look(struct vcpu *vcpu)
 		leave(vcpu);
 }
 
+bool svm_stop(struct vcpu *vcpu)
+{
+	bool own = vcpu->rdpmc.ud_raised || vcpu->fixup.kind == FIXUP_CX;
+
+	if (vcpu->svm.guest_mode && own && !vmcb_is_marked(vcpu->svm.vmcb))
+		return false;
+	svm_look(vcpu);
+	return true;
+}
+
 /* False: the hypervisor intercepts #GP, and is told of one. */
 static bool inject_gp(struct vcpu *vcpu)
 {

@@ -31,6 +31,10 @@ bool svm_translate(struct translation *t);
 /* If a #VMEXIT has come that has not been seen yet, do what is to be done behind it. */
 void svm_look(struct vcpu *vcpu);
 
+/* The vCPU stops. False: between a #VMEXIT of the plugin's own doing and what follows it. */
+bool svm_stop(struct vcpu *vcpu);
+
+
 /* Does the instruction belong to the hypervisor? Then QEMU is to run it. */
 bool svm_intercepts(struct vcpu *vcpu, enum insn_kind kind);
 

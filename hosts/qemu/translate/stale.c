@@ -30,6 +30,12 @@ void stale_after_wrmsr(struct vcpu *vcpu, const struct site *wrmsr)
 	hook_behind(vcpu, wrmsr);
 }
 
+void stale_begin(struct vcpu *vcpu)
+{
+	if (plugin_is_retranslating())
+		vcpu->stale = STALE_AWAITED;
+}
+
 /*
  * QEMU stops all vCPUs to throw the translations away, and each stops only between two
  * blocks. A waiting vCPU therefore leaves its block again and again.

@@ -24,6 +24,9 @@ void stale_request(struct vcpu *vcpu);
 void stale_before_wrmsr(struct vcpu *vcpu);
 void stale_after_wrmsr(struct vcpu *vcpu, const struct site *wrmsr);
 
+/* In a hook: the PMU has begun to count anew. */
+void stale_begin(struct vcpu *vcpu);
+
 /* In a hook: wait for new translations, if they are awaited. May not return. */
 void stale_wait(struct vcpu *vcpu);
 
