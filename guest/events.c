@@ -7,7 +7,7 @@
  * Letters on the serial line: r: reset the machine; 1 to 3: give that processor
  * back; q: end.
  */
-#include "pmu.h"
+#include "pmu_registers.h"
 
 #define SERIAL             0x3f8
 #define SERIAL_LINE_STATUS (SERIAL + 5)
@@ -32,37 +32,39 @@ static void outl(uint16_t port, uint32_t value)
 	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
 }
 
+/* A fixed one, if there are any. */
+static unsigned int last_counter(void)
+{
+	return pmu.fixed ? 32 : pmu.general - 1;
+}
+
 static void reload(void)
 {
 	for (unsigned int i = 0; i < 2; i++)
 		counter_write(i, pmu_value_mask() + 1 - PERIOD - i);
-	counter_write(32, pmu_value_mask() + 1 - 3 * PERIOD);
+	counter_write(last_counter(), pmu_value_mask() + 1 - 3 * PERIOD);
 }
 
 static void on_pmi(struct frame *frame)
 {
 	unsigned int index = this_cpu()->index;
 
-	wrmsr(MSR_GLOBAL_CTRL, 0);
+	counters_stop();
 	seen[index].pmis++;
 	reload();
-	wrmsr(MSR_GLOBAL_OVF_CTRL, pmu_all());
-	apic_write(APIC_LVTPC, frame->vector == VECTOR_PMI ? VECTOR_PMI : LVT_NMI);
+	pmu_acknowledge(frame->vector == VECTOR_PMI ? VECTOR_PMI : LVT_NMI);
 	if (frame->vector == VECTOR_PMI)
 		apic_write(APIC_EOI, 0);
-	wrmsr(MSR_GLOBAL_CTRL, pmu_all());
+	counters_start(pmu_all());
 }
 
 static bool as_after_reset(void)
 {
-	bool zero = true;
+	bool good = true;
 
-	for (unsigned int i = 0; i < pmu.general; i++)
-		zero = zero && !rdmsr(MSR_PMC0 + i) && !rdmsr(MSR_PERFEVTSEL0 + i);
-	for (unsigned int i = 0; i < pmu.fixed; i++)
-		zero = zero && !rdmsr(MSR_FIXED_CTR0 + i);
-	return zero && rdmsr(MSR_GLOBAL_CTRL) == pmu_general_mask() && !rdmsr(MSR_FIXED_CTR_CTRL) &&
-	       !rdmsr(MSR_GLOBAL_STATUS) && !rdmsr(MSR_DEBUGCTL);
+	for (unsigned int i = 0; i < pmu_register_rows; i++)
+		good = good && pmu_register_is_reset(&pmu_registers[i]);
+	return good;
 }
 
 static void start(void)
@@ -74,9 +76,9 @@ static void start(void)
 	reload();
 	counter_program(0, EVENT_INSTRUCTIONS, SEL_ALL | SEL_INT);
 	counter_program(1, EVENT_BRANCHES, SEL_ALL | SEL_INT);
-	counter_program(32, EVENT_INSTRUCTIONS, SEL_ALL | SEL_INT);
+	counter_program(last_counter(), EVENT_INSTRUCTIONS, SEL_ALL | SEL_INT);
 	apic_write(APIC_LVTPC, index % 2 ? VECTOR_PMI : LVT_NMI);
-	wrmsr(MSR_GLOBAL_CTRL, pmu_all());
+	counters_start(pmu_all());
 	interrupts_on();
 }
 
@@ -97,7 +99,7 @@ static void on_another(void *unused)
 	while (!gone[index])
 		user_call(work, NULL);
 	interrupts_off();
-	wrmsr(MSR_GLOBAL_CTRL, 0);
+	counters_stop();
 }
 
 /* Processors that are not there do not answer. */
@@ -156,6 +158,7 @@ void test_main(void)
 	uint64_t pmis = 0;
 
 	pmu_need();
+	pmu_registers_find();
 	trap_hook[VECTOR_NMI] = on_pmi;
 	trap_hook[VECTOR_PMI] = on_pmi;
 	start();

@@ -19,13 +19,14 @@ import tempfile
 import time
 
 import tracefile
+from guest import CPUS
 from tap import check, finish
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.abspath(os.environ.get("VPMU_BUILD", ROOT + "/build"))
 QEMU = os.path.abspath(os.environ.get("VPMU_QEMU_ROOT", ROOT + "/build/qemu"))
 SEED = int(os.environ.get("VPMU_SEED", "20180901"))
-CPU = "Skylake-Server"
+BOTH = ["intel-v4", "amd-v2"]
 PATIENCE = 100  # seconds for anything at all: what takes longer, on any machine, hangs
 
 
@@ -36,7 +37,8 @@ def command(folder, model, smp, append):
             QEMU + "/usr/lib/x86_64-linux-gnu", QEMU + "/usr/bin/qemu-system-x86_64",
             "-L", QEMU + "/usr/share/qemu", "-L", QEMU + "/usr/share/seabios",
             "-kernel", BUILD + "/guest/events.elf", "-append", append,
-            "-cpu", CPU, "-smp", smp, "-m", "64", "-display", "none", "-nodefaults",
+            "-cpu", CPUS.get(model, "Skylake-Server"), "-smp", smp, "-m", "64",
+            "-display", "none", "-nodefaults",
             "-no-user-config", "-serial", "stdio",
             "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
             "-qmp", f"unix:{folder}/qmp,server=on,wait=off", "-plugin", plugin]
@@ -45,7 +47,8 @@ def command(folder, model, smp, append):
 class Machine:
     """A QEMU and its guest, which says lines."""
 
-    def __init__(self, model="intel-v4", smp="1", append=""):
+    def __init__(self, model, smp="1", append=""):
+        self.model = model
         self.folder = tempfile.TemporaryDirectory(prefix="vpmu-events-")
         name = self.folder.name
         with open(name + "/errors", "wb") as errors:
@@ -150,6 +153,9 @@ class Machine:
             return f"trace: {error!r}"
         return None
 
+    def check(self, sentence, holds, *otherwise):
+        check(f"{self.model}: {sentence}", holds, *otherwise)
+
     def close(self):
         if self.qemu.poll() is None:
             self.qemu.kill()
@@ -170,10 +176,10 @@ def a_while(chance, most):
     time.sleep(chance.uniform(0, most))
 
 
-def pause(chance):
-    with Machine() as machine:
+def pause(chance, model):
+    with Machine(model) as machine:
         good = machine.wait_for("cpu 0 good") is not None
-        check("a guest counts from RESET's state, and takes PMIs", good and machine.beats())
+        machine.check("a guest counts from RESET's state, and takes PMIs", good and machine.beats())
         still = going = True
         for _ in range(8):
             a_while(chance, 0.1)
@@ -183,12 +189,12 @@ def pause(chance):
             still = still and machine.listen(0) is None
             machine.ask("cont")
             going = going and machine.beats()
-        check("a guest that is paused at any moment stands still", still)
-        check("and takes PMIs again when it goes on", going)
+        machine.check("a guest that is paused at any moment stands still", still)
+        machine.check("and takes PMIs again when it goes on", going)
         machine.ask("stop")
         machine.ask("quit")
         wrong = machine.end(0)
-        check("a guest that is paused can be ended", wrong is None, wrong)
+        machine.check("a guest that is paused can be ended", wrong is None, wrong)
 
 
 def again(machine):
@@ -200,20 +206,21 @@ def again(machine):
     return line == "cpu 0 good" and machine.beats()
 
 
-def reset(chance):
-    with Machine() as machine:
+def reset(chance, model):
+    with Machine(model) as machine:
         good = machine.wait_for("cpu 0 good") is not None
         by_qmp = by_guest = paused = True
         for _ in range(5):
             a_while(chance, 0.3)
             machine.ask("system_reset")
             by_qmp = by_qmp and again(machine)
-        check("a machine that is reset at any moment counts from zero again", good and by_qmp)
+        machine.check("a machine that is reset at any moment counts from zero again",
+                      good and by_qmp)
         for _ in range(3):
             a_while(chance, 0.3)
             machine.say("r")
             by_guest = by_guest and again(machine)
-        check("so does one whose guest reboots it", by_guest)
+        machine.check("so does one whose guest reboots it", by_guest)
         for _ in range(3):
             a_while(chance, 0.1)
             machine.ask("stop")
@@ -221,21 +228,22 @@ def reset(chance):
             machine.ask("system_reset")
             machine.ask("cont")
             paused = paused and again(machine)
-        check("so does one that is reset while it is paused", paused)
+        machine.check("so does one that is reset while it is paused", paused)
         # Resets in a row: each comes before the guest is up.
         for _ in range(10):
             machine.ask("system_reset")
             a_while(chance, 0.05)
         machine.drain()
         machine.ask("system_reset")
-        check("so does one that is reset again and again while it boots", again(machine))
+        machine.check("so does one that is reset again and again while it boots", again(machine))
         machine.say("q")
         wrong = machine.end(1)
-        check("and it ends as its guest says", wrong is None, wrong)
+        machine.check("and it ends as its guest says", wrong is None, wrong)
 
 
 def add(machine, socket_id):
-    answer = machine.ask("device_add", driver=CPU + "-x86_64-cpu", id=f"cpu{socket_id}",
+    cpu = CPUS.get(machine.model, "Skylake-Server").split(",")[0]
+    answer = machine.ask("device_add", driver=cpu + "-x86_64-cpu", id=f"cpu{socket_id}",
                          **{"socket-id": socket_id, "core-id": 0, "thread-id": 0})
     return answer is not None and "return" in answer
 
@@ -256,30 +264,30 @@ def remove(machine, socket_id):
     return False
 
 
-def hotplug(chance):
-    with Machine(smp="1,sockets=4,maxcpus=4", append="plug=1") as machine:
+def hotplug(chance, model):
+    with Machine(model, smp="1,sockets=4,maxcpus=4", append="plug=1") as machine:
         good = machine.wait_for("cpu 0 good") is not None
         for socket_id in (3, 1):  # not in their order
             a_while(chance, 0.2)
             good = good and add(machine, socket_id)
             line = machine.wait_for(f"cpu {socket_id} .*")
-            check(f"vCPU {socket_id}, plugged in while others count, has a PMU in RESET's state,"
-                  " and takes PMIs", good and line == f"cpu {socket_id} good", line)
+            machine.check(f"vCPU {socket_id}, plugged in while others count, has a PMU in RESET's"
+                          " state, and takes PMIs", good and line == f"cpu {socket_id} good", line)
         a_while(chance, 0.2)
         gone = remove(machine, 1)
-        check("a vCPU is unplugged, and the others take PMIs", gone and machine.beats())
+        machine.check("a vCPU is unplugged, and the others take PMIs", gone and machine.beats())
         a_while(chance, 0.2)
         line = add(machine, 1) and machine.wait_for("cpu 1 .*")
-        check("plugged in again, it has a PMU in RESET's state", line == "cpu 1 good", line)
+        machine.check("plugged in again, it has a PMU in RESET's state", line == "cpu 1 good", line)
         a_while(chance, 0.2)
         machine.drain()
         machine.ask("system_reset")
         lines = sorted(filter(None, (machine.wait_for("cpu . .*") for _ in range(3))))
-        check("a reset clears the PMU of those that were plugged in, too",
-              lines == ["cpu 0 good", "cpu 1 good", "cpu 3 good"], lines)
+        machine.check("a reset clears the PMU of those that were plugged in, too",
+                      lines == ["cpu 0 good", "cpu 1 good", "cpu 3 good"], lines)
         machine.ask("quit")
         wrong = machine.end(0)
-        check("and the machine ends", wrong is None, wrong)
+        machine.check("and the machine ends", wrong is None, wrong)
 
 
 def ends(chance):
@@ -290,7 +298,8 @@ def ends(chance):
         wrong = []
         for i in range(4):
             smp = chance.choice(["1", "1,sockets=4,maxcpus=4", "4"])
-            with Machine(chance.choice(["intel-v2", "intel-v5"]), smp, "plug=1") as machine:
+            model = chance.choice(["intel-v2", "intel-v5", "amd-k7", "amd-core"])
+            with Machine(model, smp, "plug=1") as machine:
                 if i:
                     machine.wait_for("beat .*")
                 a_while(chance, 0.3)
@@ -305,8 +314,11 @@ def ends(chance):
 def main():
     chance = random.Random(SEED)
     print(f"# seed {SEED}")
-    for part in pause, reset, hotplug, ends:
-        part(chance)
+    for model in BOTH:
+        print(f"# {model}")
+        for part in pause, reset, hotplug:
+            part(chance, model)
+    ends(chance)
     return finish()
 
 

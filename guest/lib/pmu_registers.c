@@ -147,3 +147,15 @@ const struct pmu_register *pmu_register_of(uint32_t msr, unsigned int *n)
 	}
 	return NULL;
 }
+
+bool pmu_register_is_reset(const struct pmu_register *row)
+{
+	uint64_t wanted = row->kind == REGISTER_GLOBAL_CONTROL ? pmu_general_mask() : 0;
+	bool reset = true;
+
+	if (row->kind == REGISTER_OTHERS || row->first == MSR_PERF_CAPABILITIES)
+		return true;
+	for (unsigned int n = 0; n < row->there; n++)
+		reset = reset && rdmsr(pmu_register_msr(row, n)) == wanted;
+	return reset;
+}

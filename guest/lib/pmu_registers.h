@@ -48,6 +48,8 @@ extern unsigned int pmu_register_rows;
 void pmu_registers_find(void);
 /* The row of a number, and which one of it; null: it is none of the PMU's. */
 const struct pmu_register *pmu_register_of(uint32_t msr, unsigned int *n);
+/* What is there is as after RESET. */
+bool pmu_register_is_reset(const struct pmu_register *row);
 static inline uint32_t pmu_register_msr(const struct pmu_register *row, unsigned int n)
 {
 	return row->first + n * row->stride;
