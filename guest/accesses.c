@@ -51,16 +51,39 @@ static void do_rdpmc(uint32_t index)
 	note("rdpmc", !good, index, value);
 }
 
+/* Counter 0 of the instructions, by global control or by its event select. */
+static uint64_t select_of(uint64_t enable)
+{
+	return event_select(EVENT_INSTRUCTIONS, SEL_USR | SEL_OS | SEL_INT | enable);
+}
+
+static void stop(void)
+{
+	if (pmu.global_ctrl)
+		do_wrmsr(pmu.global_ctrl, 0);
+	else
+		do_wrmsr(select_msr(0), select_of(0));
+}
+
+static void start(void)
+{
+	if (pmu.global_ctrl)
+		do_wrmsr(pmu.global_ctrl, 1);
+	else
+		do_wrmsr(select_msr(0), select_of(SEL_EN));
+}
+
 static void on_pmi(struct frame *frame)
 {
-	uint64_t status = 0;
+	uint64_t status = pmu_status();
 
 	(void)frame;
-	try_rdmsr(MSR_GLOBAL_STATUS, &status);
 	note("pmi", false, 0, status);
-	note("rdmsr", false, MSR_GLOBAL_STATUS, status);
-	do_wrmsr(MSR_GLOBAL_CTRL, 0);
-	do_wrmsr(MSR_GLOBAL_OVF_CTRL, status);
+	if (pmu.status)
+		note("rdmsr", false, pmu.status, status);
+	stop();
+	if (pmu.status)
+		do_wrmsr(pmu.status_clear, status);
 	apic_write(APIC_LVTPC, VECTOR_PMI);
 	apic_write(APIC_EOI, 0);
 }
@@ -71,29 +94,48 @@ static void work(void)
 		barrier();
 }
 
-/* Overflow counter 0 of the instructions while GLOBAL_CTRL has it on. */
 static void overflow(void)
 {
-	do_wrmsr(MSR_GLOBAL_CTRL, 0);
-	do_wrmsr(MSR_PERFEVTSEL0, event_select(EVENT_INSTRUCTIONS, SEL_ALL | SEL_INT));
-	do_wrmsr(MSR_PMC0, (uint32_t)-500);
-	do_wrmsr(MSR_GLOBAL_CTRL, 1);
+	stop();
+	if (pmu.global_ctrl)
+		do_wrmsr(select_msr(0), select_of(SEL_EN));
+	do_wrmsr(pmu.amd ? counter_msr(0) : MSR_PMC0, pmu.amd ? (uint64_t)-500 : (uint32_t)-500);
+	start();
 	work();
+}
+
+static void access_intel(void)
+{
+	do_rdmsr(MSR_PERF_CAPABILITIES);
+	do_rdmsr(MSR_FIXED_CTR_CTRL);
+	do_wrmsr(MSR_FIXED_CTR_CTRL, 3);
+	do_wrmsr(MSR_FIXED_CTR_CTRL, UINT64_MAX);
+	do_rdmsr(MSR_MISC_ENABLE);
+}
+
+/* The K7's numbers, too, and bits that are ignored. */
+static void access_amd(void)
+{
+	do_wrmsr(MSR_K7_COUNTER0 + 1, UINT64_MAX);
+	do_rdmsr(counter_msr(1));
+	do_wrmsr(select_msr(1), ~(uint64_t)SEL_EN);
+	do_rdmsr(MSR_K7_SELECT0 + 1);
+	do_rdmsr(MSR_AMD_GLOBAL_STATUS);
+	do_wrmsr(MSR_AMD_GLOBAL_STATUS, 1);
 }
 
 static void on_either_processor(void *unused)
 {
 	(void)unused;
 	interrupts_off();
-	do_rdmsr(MSR_PERF_CAPABILITIES);
-	do_rdmsr(MSR_FIXED_CTR_CTRL);
-	do_wrmsr(MSR_FIXED_CTR_CTRL, 3);
-	do_wrmsr(MSR_FIXED_CTR_CTRL, UINT64_MAX);
-	do_wrmsr(MSR_A_PMC0, UINT64_C(0xffff00000000));
+	if (pmu.amd)
+		access_amd();
+	else
+		access_intel();
+	do_wrmsr(counter_msr(0), UINT64_C(0xffff00000000));
 	do_rdpmc(0);
 	do_rdpmc(RDPMC_FIXED);
 	do_rdpmc(0x3f);
-	do_rdmsr(MSR_MISC_ENABLE);
 	/* These are not the PMU's. */
 	(void)rdmsr(0x10);
 	(void)cpuid(0xa, 0);
@@ -101,21 +143,26 @@ static void on_either_processor(void *unused)
 	/* Where LVTPC is masked the PMI is due all the same. */
 	apic_write(APIC_LVTPC, VECTOR_PMI | LVT_MASKED);
 	overflow();
-	note("pmi", false, 0, 1);
-	do_wrmsr(MSR_GLOBAL_CTRL, 0);
-	do_rdmsr(MSR_GLOBAL_STATUS);
-	do_wrmsr(MSR_GLOBAL_OVF_CTRL, 1);
+	note("pmi", false, 0, pmu.status ? 1 : 0);
+	stop();
+	if (pmu.status) {
+		do_rdmsr(pmu.status);
+		do_wrmsr(pmu.status_clear, 1);
+	}
 
 	apic_write(APIC_LVTPC, VECTOR_PMI);
 	interrupts_on();
 	overflow();
 	overflow();
 	interrupts_off();
-	do_rdmsr(MSR_GLOBAL_STATUS);
+	do_rdpmc(0);
 }
 
 void test_main(void)
 {
+	pmu_need();
+	if (!pmu.amd) /* pmu_need()'s own */
+		note("rdmsr", false, MSR_PERF_CAPABILITIES, CAPABILITIES_FW_WRITE);
 	if (!ok(cpus_start(2), "two processors run"))
 		return;
 	trap_hook[VECTOR_PMI] = on_pmi;

@@ -26,7 +26,8 @@ lapic_sled:
 	.code16
 	.globl lapic_smi_handler, lapic_smi_handler_end
 lapic_smi_handler:
-	addr32 incl lapic_smis
+	.byte 0x67, 0x66, 0xff, 0x05	/* addr32 incl lapic_smis, which clang does not take */
+	.long lapic_smis
 	rsm
 lapic_smi_handler_end:
 	.code64

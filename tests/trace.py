@@ -14,21 +14,22 @@ import tempfile
 import time
 
 import tracefile
+from guest import CPUS
 from tap import check, finish
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.abspath(os.environ.get("VPMU_BUILD", ROOT + "/build"))
 QEMU = BUILD + "/qemu/usr/bin/qemu-system-x86_64"
-MODELS = ["intel-v2", "intel-v4", "intel-v5"]
+MODELS = ["intel-v2", "intel-v4", "intel-v5", "amd-core", "amd-v2"]
 TIMEOUT = 300  # only what hangs takes longer, however busy the machine is
 
 
 def run(model, folder, *words, guest="accesses", qemu=("-serial", "stdio")):
     return subprocess.run(
         [BUILD + "/vpmu", "run", "--pmu", model, "--report", folder + "/report", *words, "--",
-         QEMU, "-kernel", f"{BUILD}/guest/{guest}.elf", "-cpu", "Skylake-Server", "-smp", "2",
-         "-m", "64", "-display", "none", "-nodefaults", "-no-user-config", "-no-reboot",
-         "-device", "isa-debug-exit,iobase=0xf4,iosize=4", *qemu],
+         QEMU, "-kernel", f"{BUILD}/guest/{guest}.elf", "-cpu", CPUS.get(model, "Skylake-Server"),
+         "-smp", "2", "-m", "64", "-display", "none", "-nodefaults", "-no-user-config",
+         "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", *qemu],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT,
         errors="replace")
 
@@ -65,8 +66,11 @@ def one_pmu(model, folder):
     check(f"{model}: its time goes forwards",
           all(a.time <= b.time for a, b in zip(records, records[1:]))
           and 0 < records[-1].time < took * 1e9)
-    check(f"{model}: it has the PMU's configuration", config.version == int(model[-1])
-          and config.fixed == 3 and config.full_width, config)
+    amd = model.startswith("amd")
+    check(f"{model}: it has the PMU's configuration",
+          config.version == (1 if model == "amd-core" else int(model[-1]))
+          and config.fixed == (0 if amd else 3) and config.full_width != amd
+          and (not amd or config.general == 6), config)
     with open(folder + "/report", encoding="utf-8") as file:
         stats = dict(re.findall(r"(\w+)=(\d+)", file.read().splitlines()[-1]))
     os.remove(folder + "/report")

@@ -41,7 +41,6 @@ enum {
 enum {
 	SEL_USR = 1 << 16,
 	SEL_OS = 1 << 17,
-	SEL_EDGE = 1 << 18,
 	SEL_PC = 1 << 19,
 	SEL_INT = 1 << 20,
 	SEL_ANY = 1 << 21,
@@ -89,11 +88,8 @@ enum { FIXED_OS = 1, FIXED_USR = 2, FIXED_ANY = 4, FIXED_PMI = 8, FIXED_ALL = 3 
 #define RDPMC_FIXED                0x40000000
 
 /* GLOBAL_STATUS and its relatives, beside the counters' bits. */
-#define STATUS_TOPA    (1ull << 55)
 #define STATUS_LBR_FRZ (1ull << 58)
 #define STATUS_CTR_FRZ (1ull << 59)
-#define STATUS_ASCI    (1ull << 60)
-#define STATUS_UNCORE  (1ull << 61)
 #define STATUS_BUFFER  (1ull << 62)
 #define STATUS_CHANGED (1ull << 63)
 #define INUSE_PMI      (1ull << 63)
