@@ -9,10 +9,10 @@ With a mediated PMU KVM gives it the counters themselves: RDPMC is not intercept
 """
 import os
 import re
-import subprocess
 import sys
 
-from e2e_linux import BAD, PROGRAMS, ROOT, TIMEOUT, VPMU
+import linux_guest
+from linux_guest import PROGRAMS, ROOT, boot, check_messages, title
 from tap import check, finish, skip
 
 # In the order of need.
@@ -57,18 +57,14 @@ dmesg
 
 
 def module_paths(kernel):
-    return [f"{ROOT}/build/kernel/{kernel}/modules/kernel/{module}.ko" for module in MODULES]
+    return [linux_guest.module(kernel, name) for name in MODULES]
 
 
-def boot(pmu, kernel, cpus, script):
+def run(pmu, kernel, cpus, script):
     words = {"LOAD": LOAD, "MODULES": " ".join(module_paths(kernel)), "PERIOD": PERIOD,
              "NESTED": PROGRAMS + "/nested", "RUNS": " ".join(f"{p}:{n}" for p, n in RUNS)}
-    done = subprocess.run([VPMU, "perf", "--pmu", pmu, "--kernel", kernel, "--cpus", str(cpus),
-                           "stat", "-e", "task-clock", "-o", "/dev/null", "--",
-                           "sh", "-c", script],
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          timeout=TIMEOUT, errors="replace",
-                          env={**os.environ, **{k: str(v) for k, v in words.items()}})
+    done = boot(script, "--pmu", pmu, "--kernel", kernel, "--cpus", str(cpus),
+                **{name: str(value) for name, value in words.items()})
     return done.stdout, done.stderr
 
 
@@ -98,14 +94,9 @@ def check_run(guest, program, turns, out, has_global_control):
               both == inner + outer > 0, values)
 
 
-def check_messages(guest, out):
-    bad = [line for line in out.splitlines() if BAD.search(line)]
-    check(f"{guest}: no stray NMI, no unchecked MSR access, no warning", not bad, *bad)
-
-
 def check_guest(pmu, kernel, cpus):
-    guest = f"{pmu}, Linux {kernel}, {cpus} CPU{'s' if cpus > 1 else ''}"
-    out, err = boot(pmu, kernel, cpus, SCRIPT)
+    guest = title(pmu, kernel, cpus)
+    out, err = run(pmu, kernel, cpus, SCRIPT)
     check(f"{guest}: kvm_amd loads, with its PMU", "vpmu Y" in out and "not loaded" not in out,
           out[-3000:], err)
     for program, turns in RUNS:
@@ -118,7 +109,7 @@ def check_guest(pmu, kernel, cpus):
 
 def check_mediated(pmu, kernel, cpus):
     guest = f"{pmu}, Linux {kernel}, a mediated PMU"
-    out, err = boot(pmu, kernel, cpus, MEDIATED)
+    out, err = run(pmu, kernel, cpus, MEDIATED)
     check(f"{guest}: kvm_amd loads with it", "vpmu Y" in out and "not loaded" not in out,
           out[-3000:], err)
     for program, turns in RUNS:

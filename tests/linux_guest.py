@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Debian guests of vpmu perf that run a script, and what their kernels and perf say."""
+import os
+import re
+import signal
+import subprocess
+
+from tap import check
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.path.abspath(os.environ.get("VPMU_BUILD", ROOT + "/build"))
+VPMU = BUILD + "/vpmu"
+PROGRAMS = BUILD + "/tests/programs"
+TIMEOUT = 900  # only what hangs takes longer, however busy the machine is
+
+BAD = re.compile(r"Uhhuh|unknown NMI|unknown reason|Dazed|unchecked MSR|WARNING:|Call Trace|"
+                 r"BIOS has corrupted|Broken PMU|no PMU driver", re.I)
+
+
+def module(kernel, name):
+    return f"{BUILD}/kernel/{kernel}/modules/kernel/{name}.ko"
+
+
+def has_kernel(kernel):
+    """Debian's archive may have Linux 7.3 no more."""
+    return os.path.exists(f"{BUILD}/kernel/{kernel}/release")
+
+
+def boot(script, *options, **environment):
+    """Runs a shell's script in a guest; the perf that vpmu wants has nothing to count."""
+    words = [VPMU, "perf", *options, "stat", "-e", "task-clock", "-o", "/dev/null", "--",
+             "sh", "-c", script]
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, errors="replace",
+                          env={**os.environ, **environment}) as guest:
+        try:
+            out, err = guest.communicate(timeout=TIMEOUT)
+        except subprocess.TimeoutExpired:
+            guest.send_signal(signal.SIGINT)
+            out, err = guest.communicate()
+            err += f"\nno end after {TIMEOUT} s"
+    return subprocess.CompletedProcess(words, guest.returncode, out, err)
+
+
+def title(what, kernel, cpus):
+    return f"{what}, Linux {kernel}, {cpus} CPU{'s' if cpus > 1 else ''}"
+
+
+def counts(text):
+    """Of perf stat -x,"""
+    return {event: int(value) for value, event in re.findall(r"^(\d+),,(\S+?),", text, re.M)}
+
+
+def bad_messages(lines):
+    return [line for line in lines if BAD.search(line)]
+
+
+def check_messages(guest, log):
+    bad = bad_messages(log.splitlines())
+    check(f"{guest}: no stray NMI, no unchecked MSR access, no warning", not bad, *bad)
