@@ -14,14 +14,14 @@ import sys
 import tempfile
 import time
 
+import unpacked
 from tap import check, check_refusal, finish
 
 # VPMU_BUILD: the build folder (default: build).
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.abspath(os.environ.get("VPMU_BUILD", ROOT + "/build"))
 VPMU = BUILD + "/vpmu"
-UNPACKED = BUILD + "/qemu"
-REAL = UNPACKED + "/usr/bin/qemu-system-x86_64"
+REAL = BUILD + "/qemu/usr/bin/qemu-system-x86_64"
 CPU = ["-cpu", "Skylake-Server"]
 
 
@@ -373,10 +373,9 @@ def info_json(work):
 
 def cpu_models():
     """What CPUID says of each of the real QEMU's models."""
-    qemu = subprocess.Popen([UNPACKED + "/usr/lib64/ld-linux-x86-64.so.2", "--library-path",
-                             UNPACKED + "/usr/lib/x86_64-linux-gnu", REAL, "-machine", "none",
-                             "-display", "none", "-qmp", "stdio"], stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, text=True)
+    qemu = subprocess.Popen([*unpacked.COMMAND, "-machine", "none", "-display", "none",
+                             "-qmp", "stdio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            text=True)
 
     def ask(command, **arguments):
         qemu.stdin.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")

@@ -122,7 +122,6 @@ class Run:
         return self.parts.get(name, "")
 
 
-
 def unbroken(lines):
     """The line that says the driver is there comes in pieces, with others' between them if the
     guest is slow."""

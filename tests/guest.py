@@ -25,10 +25,8 @@ import tempfile
 import threading
 import time
 
-BUILD = os.path.abspath(os.environ.get("VPMU_BUILD", "build"))
-ROOT = os.path.abspath(os.environ.get("VPMU_QEMU_ROOT", "build/qemu"))
-PLUGIN = os.path.join(BUILD, "hosts/qemu/libvpmu-qemu.so")
-LATE_PLUGIN = os.path.join(BUILD, "hosts/qemu/libvpmu-qemu-late.so")  # tests/late_reset.c
+from unpacked import bare_metal, plugin
+
 STORM_SECONDS = int(os.environ.get("VPMU_STORM_SECONDS", "3"))
 SEED = os.environ.get("VPMU_SEED")
 MODELS = ["intel-v2", "intel-v3", "intel-v4", "intel-v5"]
@@ -87,20 +85,11 @@ GUESTS = [
 
 
 def qemu_command(guest, model, processors, options):
-    lib = os.path.join(ROOT, "usr/lib/x86_64-linux-gnu")
-    share = os.path.join(ROOT, "usr/share")
     append = f"cpus={processors} seconds={STORM_SECONDS}"
     if model in CPUID:
         append += f" {CPUID[model]}"
-    command = [
-        os.path.join(ROOT, "usr/lib64/ld-linux-x86-64.so.2"), "--library-path", lib,
-        os.path.join(ROOT, "usr/bin/qemu-system-x86_64"),
-        "-L", os.path.join(share, "qemu"), "-L", os.path.join(share, "seabios"),
-        "-kernel", os.path.join(BUILD, "guest", guest + ".elf"),
-        "-cpu", CPUS.get(model, "Skylake-Server"), "-smp", str(processors), "-m", "64",
-        "-display", "none", "-nodefaults", "-no-user-config", "-serial", "stdio",
-        "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-append", append,
-    ]
+    command = bare_metal(guest, "-cpu", CPUS.get(model, "Skylake-Server"), "-smp",
+                         str(processors), "-serial", "stdio", "-append", append)
     if SEED is not None:
         command[-1] += f" seed={SEED}"
     if "video" in options:
@@ -204,9 +193,9 @@ def pass_on(tap, prefix, output):
 
 
 def plugin_arguments(model, options, report):
-    plugin = LATE_PLUGIN if "late" in options else PLUGIN
     models = ",models=on" if "models" in options else ""
-    return ["-plugin", f"{plugin},pmu={model},cpi=1,report={report}{models}"]
+    variant = "-late" if "late" in options else ""  # tests/late_reset.c
+    return plugin(f"pmu={model},cpi=1,report={report}{models}", variant)
 
 
 def lines_of(path):
@@ -242,7 +231,6 @@ def run_guest(tap, guest, model, processors, options):
             complete = pass_on(tap, prefix, out.read().decode("utf-8", "replace"))
             errors = err.read().decode("utf-8", "replace")
         reported = lines_of(report)
-    # isa-debug-exit: QEMU's status is twice the guest's, plus one.
     ended = complete and status in (1, 3)
     tap.verdict(ended, f"{prefix}: the guest comes to its end")
     if not ended:

@@ -9,10 +9,7 @@ import subprocess
 import sys
 
 from tap import check, finish
-
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BUILD = os.path.abspath(os.environ.get("VPMU_BUILD", ROOT + "/build"))
-QEMU = os.path.abspath(os.environ.get("VPMU_QEMU_ROOT", ROOT + "/build/qemu"))
+from unpacked import bare_metal, plugin
 
 BROKEN = {"registers": "does not show the register cr4",
           "write": "does not keep what is written to a register",
@@ -21,13 +18,8 @@ BROKEN = {"registers": "does not show the register cr4",
 
 def start(broken):
     """Runs a guest that ends by itself."""
-    words = [QEMU + "/usr/lib64/ld-linux-x86-64.so.2", "--library-path",
-             QEMU + "/usr/lib/x86_64-linux-gnu", QEMU + "/usr/bin/qemu-system-x86_64",
-             "-L", QEMU + "/usr/share/qemu", "-L", QEMU + "/usr/share/seabios",
-             "-cpu", "qemu64", "-m", "64", "-display", "none", "-nodefaults",
-             "-no-user-config", "-smp", "2", "-kernel", BUILD + "/guest/registers.elf",
-             "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
-             "-plugin", BUILD + "/hosts/qemu/libvpmu-qemu-broken.so,pmu=intel-v4"]
+    words = bare_metal("registers", "-cpu", "qemu64", "-smp", "2",
+                       *plugin("pmu=intel-v4", "-broken"))
     return subprocess.run(words, capture_output=True, text=True, timeout=100,
                           stdin=subprocess.DEVNULL, env={**os.environ, "VPMU_BROKEN": broken})
 

@@ -21,27 +21,18 @@ import time
 import tracefile
 from guest import CPUS
 from tap import check, finish
+from unpacked import bare_metal, plugin
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BUILD = os.path.abspath(os.environ.get("VPMU_BUILD", ROOT + "/build"))
-QEMU = os.path.abspath(os.environ.get("VPMU_QEMU_ROOT", ROOT + "/build/qemu"))
 SEED = int(os.environ.get("VPMU_SEED", "20180901"))
 BOTH = ["intel-v4", "amd-v2"]
 PATIENCE = 100  # seconds for anything at all: what takes longer, on any machine, hangs
 
 
 def command(folder, model, smp, append):
-    plugin = (f"{BUILD}/hosts/qemu/libvpmu-qemu.so,pmu={model},report={folder}/report,"
-              f"trace={folder}/trace")
-    return [QEMU + "/usr/lib64/ld-linux-x86-64.so.2", "--library-path",
-            QEMU + "/usr/lib/x86_64-linux-gnu", QEMU + "/usr/bin/qemu-system-x86_64",
-            "-L", QEMU + "/usr/share/qemu", "-L", QEMU + "/usr/share/seabios",
-            "-kernel", BUILD + "/guest/events.elf", "-append", append,
-            "-cpu", CPUS.get(model, "Skylake-Server"), "-smp", smp, "-m", "64",
-            "-display", "none", "-nodefaults",
-            "-no-user-config", "-serial", "stdio",
-            "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
-            "-qmp", f"unix:{folder}/qmp,server=on,wait=off", "-plugin", plugin]
+    return bare_metal("events", "-append", append, "-cpu", CPUS.get(model, "Skylake-Server"),
+                      "-smp", smp, "-serial", "stdio",
+                      "-qmp", f"unix:{folder}/qmp,server=on,wait=off",
+                      *plugin(f"pmu={model},report={folder}/report,trace={folder}/trace"))
 
 
 class Machine:
