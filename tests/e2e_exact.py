@@ -28,22 +28,25 @@ for name in {' '.join(PROGRAMS)} calls; do
 done
 """
 
-# how QEMU runs, processors, its arguments
+# how QEMU runs, PMU, processors, its arguments
+ONE_INSTRUCTION = ["-accel", "tcg,one-insn-per-tb=on"]
 MODES = [
-    ("as usual", 1, []),
-    ("one instruction at a time", 1, ["-accel", "tcg,one-insn-per-tb=on"]),
-    ("on two vCPUs", 2, []),
-    ("on two vCPUs, one instruction at a time", 2, ["-accel", "tcg,one-insn-per-tb=on"]),
-    ("with -icount", 1, ["-icount", "shift=0"]),
-    ("with -icount again", 1, ["-icount", "shift=0"]),
-    ("with -icount a third time", 1, ["-icount", "shift=0"]),
-    ("with another -icount", 1, ["-icount", "shift=2,sleep=off"]),
+    ("as usual", "intel-v4", 1, []),
+    ("one instruction at a time", "intel-v4", 1, ONE_INSTRUCTION),
+    ("on two vCPUs", "intel-v4", 2, []),
+    ("on two vCPUs, one instruction at a time", "intel-v4", 2, ONE_INSTRUCTION),
+    ("with -icount", "intel-v4", 1, ["-icount", "shift=0"]),
+    ("with -icount again", "intel-v4", 1, ["-icount", "shift=0"]),
+    ("with another -icount", "intel-v4", 1, ["-icount", "shift=2,sleep=off"]),
+    ("over a PMU of AMD's", "amd-v2", 1, []),
+    ("over it, one instruction at a time", "amd-v2", 1, ONE_INSTRUCTION),
+    ("over it, with -icount", "amd-v2", 1, ["-icount", "shift=0"]),
 ]
 
 
-def run_bare(arguments, processors):
-    command = guest.qemu_command("exact", "intel-v4", processors, [])
-    command += ["-plugin", f"{guest.PLUGIN},pmu=intel-v4,cpi=1", *arguments]
+def run_bare(model, processors, arguments):
+    command = guest.qemu_command("exact", model, processors, [])
+    command += ["-plugin", f"{guest.PLUGIN},pmu={model},cpi=1", *arguments]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=guest.TIMEOUT, errors="replace")
     return done.stdout.replace("\r", "")
@@ -55,8 +58,8 @@ def programs(output):
 
 def check_bare():
     first = None
-    for name, processors, arguments in MODES:
-        output = run_bare(arguments, processors)
+    for name, *how in MODES:
+        output = run_bare(*how)
         failed = re.findall(r"(?:#.*\n)*not ok.*", output)
         passed = len(re.findall(r"^ok ", output, re.M))
         check(f"bare metal, {name}: every rule holds ({passed})",
