@@ -3,7 +3,7 @@
 """A guest that counts is saved, loaded and migrated at random moments, and counts on
 exactly: each PMI comes, and comes once. The stock QEMU with the plugin, over QMP.
 
-VPMU_BUILD: the build folder (default: build). VPMU_SEED: a seed, else it is random;
+VPMU_SEED: a seed, else it is random;
 VPMU_MOMENTS: how often in all (default: 100).
 """
 import json
@@ -16,11 +16,9 @@ import sys
 import tempfile
 import time
 
+import unpacked
 from tap import check, finish
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BUILD = os.path.abspath(os.environ.get("VPMU_BUILD", ROOT + "/build"))
-QEMU = os.path.abspath(os.environ.get("VPMU_QEMU_ROOT", ROOT + "/build/qemu"))
 SEED = int(os.environ.get("VPMU_SEED", "0")) or random.randrange(1, 1 << 32)
 MOMENTS = int(os.environ.get("VPMU_MOMENTS", "100"))
 PATIENCE = 100  # seconds for anything at all: what takes longer, on any machine, hangs
@@ -29,36 +27,17 @@ MAGIC = b"vpmustat"  # of an image, core/state.c
 NO_PMU = "the state that was loaded has no PMU in it (-acpitable, see vpmu(1))"
 
 
-class Machine:
-    """A QEMU; folder: of the guest's files, that outlive it."""
+class Process:
+    """A QEMU with its files in a folder that outlives it, spoken to over QMP."""
 
-    def __init__(self, folder, cpus=1, pmu="intel-v4", incoming=None, place=True, more="",
-                 append="", disk=False, guest="saved"):
+    def __init__(self, folder, command):
         self.folder = folder
         self.out = tempfile.TemporaryFile(dir=folder)
         self.errors = tempfile.TemporaryFile(dir=folder)
         mine, its = socket.socketpair()
-        command = [
-            QEMU + "/usr/lib64/ld-linux-x86-64.so.2", "--library-path",
-            QEMU + "/usr/lib/x86_64-linux-gnu", QEMU + "/usr/bin/qemu-system-x86_64",
-            "-L", QEMU + "/usr/share/qemu", "-L", QEMU + "/usr/share/seabios",
-            "-kernel", f"{BUILD}/guest/{guest}.elf", "-append", f"cpus={cpus} {append}",
-            "-cpu", "EPYC-v1,+svm" if pmu.startswith("amd") else "Skylake-Server", "-smp", str(cpus), "-m", "64", "-display", "none",
-            "-nodefaults", "-no-user-config", "-serial", "stdio", "-no-reboot",
-            "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
-            "-chardev", f"socket,id=qmp,fd={its.fileno()}", "-qmp", "chardev:qmp",
-            "-plugin", f"{BUILD}/hosts/qemu/libvpmu-qemu.so,pmu={pmu}{more}"]
-        if place:
-            with open(folder + "/table", "wb") as table:
-                table.write(bytes(TABLE))
-            command += ["-acpitable", f"sig=VPMU,rev=1,data={folder}/table"]
-        if incoming:
-            command += ["-incoming", incoming]
-        if disk:
-            command += ["-blockdev", f"driver=file,node-name=file,filename={folder}/disk",
-                        "-blockdev", "driver=qcow2,node-name=disk,file=file"]
-        self.qemu = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self.out,
-                                     stderr=self.errors, pass_fds=[its.fileno()])
+        self.qemu = subprocess.Popen(
+            [*command, "-chardev", f"socket,id=qmp,fd={its.fileno()}", "-qmp", "chardev:qmp"],
+            stdin=subprocess.PIPE, stdout=self.out, stderr=self.errors, pass_fds=[its.fileno()])
         its.close()
         mine.settimeout(PATIENCE)
         self.socket = mine
@@ -95,9 +74,6 @@ class Machine:
                 raise RuntimeError(f"{what} takes too long")
             time.sleep(0.005)
 
-    def runs(self):
-        self.wait("the guest's start", lambda: "runs" in self.said(self.out))
-
     def job(self, what, **arguments):
         """A job of QEMU's, to its end."""
         self.ask(what, **{"job-id": "job"}, **arguments)
@@ -119,13 +95,6 @@ class Machine:
         self.job("snapshot-" + verb, tag="one", devices=["disk"],
                  **({} if verb == "delete" else {"vmstate": "disk"}))
 
-    def end(self):
-        """What the guest says in the end."""
-        self.qemu.stdin.write(b"q")
-        self.qemu.stdin.flush()
-        self.qemu.wait(PATIENCE)
-        return [line for line in self.said(self.out).splitlines() if line.startswith("cpu ")]
-
     def close(self):
         if self.qemu.poll() is None:
             self.qemu.kill()
@@ -138,6 +107,41 @@ class Machine:
         self.qemu.stdin.close()
         self.out.close()
         self.errors.close()
+
+
+class Machine(Process):
+    """A bare-metal guest."""
+
+    def __init__(self, folder, cpus=1, pmu="intel-v4", incoming=None, place=True, append="",
+                 disk=False, guest="saved"):
+        command = unpacked.bare_metal(
+            guest, "-append", f"cpus={cpus} {append}", "-smp", str(cpus),
+            "-cpu", "EPYC-v1,+svm" if pmu.startswith("amd") else "Skylake-Server",
+            "-serial", "stdio", "-no-reboot", *unpacked.plugin("pmu=" + pmu))
+        if place:
+            with open(folder + "/table", "wb") as table:
+                table.write(bytes(TABLE))
+            command += ["-acpitable", f"sig=VPMU,rev=1,data={folder}/table"]
+        if incoming:
+            command += ["-incoming", incoming]
+        if disk:
+            command += disk_words(folder)
+        super().__init__(folder, command)
+
+    def runs(self):
+        self.wait("the guest's start", lambda: "runs" in self.said(self.out))
+
+    def end(self):
+        """What the guest says in the end."""
+        self.qemu.stdin.write(b"q")
+        self.qemu.stdin.flush()
+        self.qemu.wait(PATIENCE)
+        return [line for line in self.said(self.out).splitlines() if line.startswith("cpu ")]
+
+
+def disk_words(folder):
+    return ["-blockdev", f"driver=file,node-name=file,filename={folder}/disk",
+            "-blockdev", "driver=qcow2,node-name=disk,file=file"]
 
 
 def judge(what, machine, cpus, wrong):
@@ -216,13 +220,13 @@ def hypervisor(chance, folder):
     machine.close()
 
 
-def make_disk(folder):
+def make_disk(folder, size=1 << 20):
     machine = Machine(folder)
     path = folder + "/disk"
     machine.job("blockdev-create", options={"driver": "file", "filename": path, "size": 0})
     machine.ask("blockdev-add", **{"driver": "file", "node-name": "file", "filename": path})
     machine.job("blockdev-create",
-                options={"driver": "qcow2", "file": "file", "size": 1 << 20})
+                options={"driver": "qcow2", "file": "file", "size": size})
     machine.ask("quit")
     machine.qemu.wait(PATIENCE)
     machine.close()
