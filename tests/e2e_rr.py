@@ -6,19 +6,14 @@ rr stops a thread at a number of conditional branches and finds the same moment 
 that number and the registers. Where a page fault leaves a block in the middle, a count that
 is ahead by one is an error of rr's.
 """
-import os
 import re
 import shutil
-import subprocess
 import sys
 
+from linux_guest import PROGRAMS, boot
 from tap import check, finish, skip
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-VPMU = ROOT + "/build/vpmu"
-PAGES = ROOT + "/build/tests/programs/pages"
-TIMEOUT = 900  # only what hangs takes longer, however busy the machine is
-TIMES = 3
+PAGES = PROGRAMS + "/pages"
 MOST_AROUND = 10  # conditional branches of the program around its loop, at either side
 
 SIGNALS = f"""
@@ -29,26 +24,32 @@ done
 
 RECORD = f"""
 export HOME=/tmp _RR_TRACE_DIR=/tmp/rr
-for time in $(seq {TIMES}); do
+[ -z "$AS" ] || rr record true 2>&1
+for time in $(seq $TIMES); do
 	rm -rf /tmp/rr
-	rr record -c 97 {PAGES} threads fresh >/tmp/out 2>&1
+	rr $AS record -c 97 {PAGES} threads fresh >/tmp/out 2>&1
 	echo recorded $time: $?
-	rr replay -a </dev/null >/tmp/out 2>&1
+	grep -a -m 1 FATAL /tmp/out
+	rr $AS replay -a </dev/null >/tmp/out 2>&1
 	echo replayed $time: $?
 	grep -a -m 1 -i 'overshot\\|FATAL' /tmp/out
 done
 """
 
-
-def in_guest(script, *options):
-    done = subprocess.run([VPMU, "perf", *options, "stat", "-e", "task-clock", "-o", "/dev/null",
-                           "--", "/bin/sh", "-c", script], stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=TIMEOUT, errors="replace")
-    return done.stdout, done.stderr
+# CPU model, CPUs, times, what rr 5.6 is told that it is, and why: what it says otherwise. It counts
+# conditional branches: C4H/01H on Skylake, C4H/11H on Ice Lake and later, D1H on Zen. Zen's
+# SpecLockMap, for which rr may refuse, it looks for by an event that counts nothing here.
+MACHINES = (
+    ("Skylake-Server", 1, 3, "", ""), ("Skylake-Server", 2, 3, "", ""),
+    ("Icelake-Server-v5", 2, 1, "", ""),
+    ("SapphireRapids", 2, 1, "--microarch=Icelake", "Intel CPU type 0x806f0 unknown"),
+    ("EPYC-Milan", 2, 1, "", ""),
+)
 
 
 def check_signals():
-    output, error = in_guest(SIGNALS)
+    done = boot(SIGNALS)
+    output, error = done.stdout, done.stderr
     found = dict(re.findall(r"signals (\w+): (.*)", output))
     for pages, where in (("there", "that are there"), ("fresh", "that come by page faults")):
         words = [int(word) for word in re.findall(r"\d+", found.get(pages, ""))] + [0] * 3
@@ -65,17 +66,25 @@ def check_signals():
           len(found) == 2 and len(set(found.values())) == 1, output, error)
 
 
+def check_machine(model, cpus, times, told, says):
+    machine = f"{model}, {cpus} CPU{'s' if cpus > 1 else ''}"
+    done = boot(RECORD, "--cpu", model, "--cpus", str(cpus), AS=told, TIMES=str(times))
+    if says:
+        check(f"{machine}: this rr does not know the processor, and says so", says in done.stdout,
+              done.stdout, done.stderr)
+    recorded = re.findall(r"recorded \d+: 0", done.stdout)
+    replayed = re.findall(r"replayed \d+: 0", done.stdout)
+    check(f"{machine}: rr {told + ' ' if told else ''}replays what it recorded over pages that come"
+          f" by page faults{f', {times} times' if times > 1 else ''}",
+          len(recorded) == times and len(replayed) == times, done.stdout, done.stderr)
+
+
 def check_rr():
-    sentence = "rr replays what it recorded over pages that come by page faults"
     if not shutil.which("rr"):
-        skip(sentence, "there is no rr: tools/setup packages brings it")
+        skip("rr records and replays", "there is no rr: tools/setup packages brings it")
         return
-    for cpus in (1, 2):
-        output, error = in_guest(RECORD, "--cpus", str(cpus))
-        recorded = re.findall(r"recorded \d+: 0", output)
-        replayed = re.findall(r"replayed \d+: 0", output)
-        check(f"{sentence}, with {cpus} CPUs, {TIMES} times",
-              len(recorded) == TIMES and len(replayed) == TIMES, output, error)
+    for machine in MACHINES:
+        check_machine(*machine)
 
 
 def main():
