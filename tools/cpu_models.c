@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See cpu_models.h. As QEMU 11.1 answers query-cpu-model-expansion; tests/cpu_models.py
+ * See cpu_models.h. As QEMU 11.1 answers query-cpu-model-expansion; tests/cli.py
  * asks it.
  */
 #include "cpu_models.h"
