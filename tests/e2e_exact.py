@@ -14,10 +14,11 @@ import subprocess
 import sys
 
 import guest
+import unpacked
 from tap import check, finish
 
 PROGRAMS = ["sort", "sieve", "checksum", "interpreter", "copy"]
-EXACT = os.path.join(guest.BUILD, "tests/programs/exact")
+EXACT = os.path.join(unpacked.BUILD, "tests/programs/exact")
 TIMEOUT = 900  # of a Linux: only what hangs takes longer, however busy the machine is
 CALLS = 10_000  # of "exact calls", SYSCALL and a loop around it
 EVENTS = "instructions:u,branches:u,r01c4:u"
@@ -46,7 +47,7 @@ MODES = [
 
 def run_bare(model, processors, arguments):
     command = guest.qemu_command("exact", model, processors, [])
-    command += ["-plugin", f"{guest.PLUGIN},pmu={model},cpi=1", *arguments]
+    command += [*unpacked.plugin(f"pmu={model},cpi=1"), *arguments]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=guest.TIMEOUT, errors="replace")
     return done.stdout.replace("\r", "")
@@ -76,7 +77,7 @@ def check_bare():
 
 def check_refused(sentence, words, *arguments):
     command = guest.qemu_command("exact", "intel-v4", 2, [])
-    command += ["-plugin", f"{guest.PLUGIN},pmu=intel-v4", *arguments]
+    command += [*unpacked.plugin("pmu=intel-v4"), *arguments]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=guest.TIMEOUT, errors="replace")
     said = [line for line in done.stderr.splitlines() if line.startswith("vpmu plugin:")]
@@ -85,7 +86,7 @@ def check_refused(sentence, words, *arguments):
 
 
 def run_linux(*options):
-    done = subprocess.run([guest.BUILD + "/vpmu", "perf", *options, "--append", "norandmaps",
+    done = subprocess.run([unpacked.BUILD + "/vpmu", "perf", *options, "--append", "norandmaps",
                            "stat", "-o", "/dev/null", "-e", "task-clock", "--", "/bin/sh", "-c",
                            SCRIPT], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=TIMEOUT, errors="replace")
