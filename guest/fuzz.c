@@ -269,10 +269,12 @@ static void one_turn(struct worker *worker)
 	run(worker, first ? &worker->without : &worker->with, !first);
 	judge_registers(worker);
 	judge_stops(worker);
-	if (worker->pmis != worker->pmis_before)
-		shadow_forget_control(&worker->shadow);
-	for (unsigned int i = 0; i < worker->snippet.accesses; i++)
+	for (unsigned int i = 0; i < worker->snippet.accesses; i++) {
+		/* One may have come between any two accesses. */
+		if (worker->pmis != worker->pmis_before)
+			shadow_forget_control(&worker->shadow);
 		rbx = judge_access(worker, i, rbx);
+	}
 	worker->turns++;
 	if (worker->pmis == worker->pmis_before)
 		return;
