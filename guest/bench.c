@@ -45,25 +45,24 @@ struct offer {
 };
 
 static const struct offer offers_intel[] = {
-	{ 32, EVENT_INSTRUCTIONS }, { 33, EVENT_CYCLES },
-	{ 0, EVENT_BRANCHES },      { 1, EVENT_CONDITIONAL },
-	{ 2, EVENT_LOADS },         { 3, EVENT_STORES },
-	{ 34, EVENT_REF_CYCLES },   { 0, 0 },
+	{ 32, EVENT_INSTRUCTIONS }, { 33, EVENT_CYCLES }, { 0, EVENT_BRANCHES },
+	{ 1, EVENT_CONDITIONAL },   { 2, EVENT_LOADS },   { 3, EVENT_STORES },
+	{ 34, EVENT_REF_CYCLES },
 };
 
 static const struct offer offers_amd[] = {
-	{ 0, EVENT_INSTRUCTIONS },
-	{ 1, EVENT_CYCLES },
-	{ 2, EVENT_BRANCHES },
-	{ 3, EVENT_CONDITIONAL },
-	{ 4, EVENT_RETURNS },
-	{ 5, EVENT_FAR_BRANCHES },
-	{ 0, 0 },
+	{ 0, EVENT_INSTRUCTIONS }, { 1, EVENT_CYCLES },  { 2, EVENT_BRANCHES },
+	{ 3, EVENT_CONDITIONAL },  { 4, EVENT_RETURNS }, { 5, EVENT_FAR_BRANCHES },
 };
 
 static const struct offer *offers(void)
 {
 	return pmu.amd ? offers_amd : offers_intel;
+}
+
+static size_t offers_count(void)
+{
+	return pmu.amd ? ARRAY_SIZE(offers_amd) : ARRAY_SIZE(offers_intel);
 }
 
 static void use(unsigned int counter, enum event event, uint64_t period)
@@ -116,8 +115,8 @@ static void start_events(void)
 		use(offers()[1].counter, EVENT_CYCLES, FAR / 64);
 	if (misses)
 		use(0, misses == 1 ? EVENT_BRANCH_MISSES : EVENT_LLC_MISSES, 0);
-	for (const struct offer *offer = offers(); events && offer->event; offer++, events--)
-		use(offer->counter, offer->event, option("period", 0));
+	for (size_t i = 0; i < events && i < offers_count(); i++)
+		use(offers()[i].counter, offers()[i].event, option("period", 0));
 	if (use_count)
 		counters_start(pmu_all());
 }
@@ -281,6 +280,12 @@ static void read_status(void)
 		bare_rdmsr(regs.status);
 }
 
+/* A function, as Linux's: RDPMC is dear behind what changes flags in its block. */
+static __attribute__((noinline)) void read_by_rdpmc(void)
+{
+	bare_rdpmc(regs.index);
+}
+
 static void on_nmi_short(struct frame *frame)
 {
 	(void)frame;
@@ -297,7 +302,7 @@ static void on_nmi_long(struct frame *frame)
 	read_status();
 	clear_status();
 	if (has_pmu)
-		bare_rdpmc(regs.index);
+		read_by_rdpmc();
 	bare_wrmsr(regs.counter, 0);
 	read_status();
 	apic_write(APIC_LVTPC, LVT_NMI);
