@@ -16,6 +16,7 @@ import sys
 import tempfile
 
 import hanging_module
+import linux_guest
 import saved
 import unpacked
 from tap import check, finish, skip
@@ -78,9 +79,9 @@ def record(name, mode, data):
 
 def write_initramfs(folder, kernel, conditional):
     files = {"init": INIT.replace("CONDITIONAL", conditional).encode()}
-    modules = f"{unpacked.ROOT}/build/kernel/{kernel}/modules/kernel/drivers/virtio/"
-    files.update((f"{name}.ko", f"{modules}{name}.ko") for name in VIRTIO
-                 if os.path.exists(f"{modules}{name}.ko"))
+    virtio = {f"{name}.ko": linux_guest.module(kernel, "drivers/virtio/" + name)
+              for name in VIRTIO}
+    files.update((name, file) for name, file in virtio.items() if os.path.exists(file))
     hanging_module.write(kernel, folder + "/hang.ko")
     files["hang.ko"] = folder + "/hang.ko"
     for program in [shutil.which(command) for command in COMMANDS]:
