@@ -92,12 +92,6 @@ static unsigned long number(const char *option, const char *value, unsigned long
 	return number;
 }
 
-/* Of what pmu.h knows more options that are a benchmark's own affair. */
-static bool is_pmu(const char *word)
-{
-	return !strcmp(word, "--pmu") || !strncmp(word, "--pmu=", 6);
-}
-
 /* An option with a value; false: it is another. */
 static bool value_option(struct settings *settings, char **argv, int *i)
 {
@@ -115,9 +109,10 @@ static bool value_option(struct settings *settings, char **argv, int *i)
 		args_add(&settings->traces, value);
 	else if (settings->benchmark->starts_guests && (value = option_value(argv, i, "--model")))
 		settings->model = value;
+	else if (settings->benchmark->starts_guests && (value = option_value(argv, i, "--pmu")))
+		settings->pmu.pmu = value;
 	else
-		return settings->benchmark->starts_guests && is_pmu(argv[*i]) &&
-		       pmu_option(&settings->pmu, argv, i);
+		return false;
 	return true;
 }
 

@@ -83,6 +83,7 @@ uint32_t pmu_settle(struct pmu_options *options, const char **cpu)
 	struct qemu_guest guest = { .pmu = options->pmu };
 	const char *error;
 
+	check_pmu(options->pmu);
 	if (!*cpu)
 		*cpu = strncmp(options->pmu, "amd-", 4) ? "Skylake-Server" : "EPYC";
 	error = qemu_settle_guest("", (char *[]){ "-cpu", text("%s", *cpu), NULL }, &guest);
