@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Where tools/setup has packages from, by what apt's sources say. Nothing is fetched."""
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -27,7 +28,7 @@ SOURCES = [
      "http://a.invalid/d/", "Signed-By: /k/a.gpg /k/b.gpg"),
     ("one line that is trusted", "a.list", "deb [trusted=yes] file:/srv/debian trixie main\n",
      "file:/srv/debian/", "Trusted: yes"),
-    ("other archives before it", "a.list", "deb http://a.invalid/security bookworm-security main\n"
+    ("other archives before it", "a.list", "deb http://a.invalid/security forky-security main\n"
      "deb http://a.invalid/ppa jammy main\ndeb http://a.invalid/x bookworm contrib\n"
      "deb http://b.invalid/debian stable main\n", "http://b.invalid/debian/", ""),
     ("stanzas", "a.sources", "# a comment\n\nTypes: deb\nURIs: http://a.invalid/debian\n"
@@ -75,12 +76,27 @@ def origins(output):
             for stanza in output.strip("\n").split("\n\n") if stanza.strip()]
 
 
+def mirror(uri, trust):
+    return [(uri, "forky trixie trixie-backports", trust), (uri, "bookworm", trust)]
+
+
+def check_security():
+    suite = platform.freedesktop_os_release().get("VERSION_CODENAME", "none") + "-security"
+    there = place("a.list", f"deb http://a.invalid/debian {suite[:-9]} main\n"
+                  f"deb [signed-by=/k/s.gpg] http://a.invalid/security {suite} main\n")
+    done = there.setup("sources")
+    check("the system's own security archive is one more source, with its keys",
+          not done.stderr and origins(done.stdout) == mirror("http://a.invalid/debian/", "")
+          + [("http://a.invalid/security/", suite, "Signed-By: /k/s.gpg")], done)
+    done = there.setup("sources", VPMU_DEBIAN_MIRROR="http://mine.invalid/debian")
+    check("... but not beside VPMU_DEBIAN_MIRROR", "security" not in done.stdout, done)
+
+
 def check_sources():
     for what, name, sources, uri, trust in SOURCES:
         done = place(name, sources).setup("sources")
         check(f"of {what} the mirror and its keys are taken",
-              not done.stderr and origins(done.stdout)
-              == [(uri, "forky trixie trixie-backports", trust), (uri, "bookworm", trust)], done)
+              not done.stderr and origins(done.stdout) == mirror(uri, trust), done)
     done = place("a.list", SOURCES[0][2]).setup("sources",
                                                VPMU_DEBIAN_MIRROR="http://mine.invalid/debian")
     check("VPMU_DEBIAN_MIRROR comes before them, checked by Debian's keys",
@@ -123,6 +139,7 @@ def main():
         print("1..0 # SKIP there is no apt")
         return 0
     check_sources()
+    check_security()
     check_refusals()
     check_names()
     return finish()

@@ -25,8 +25,8 @@
 
 /* In the order of need. What a kernel has built in is not there as a module. */
 static const char *const modules[] = {
-	"drivers/virtio/virtio",
 	"drivers/virtio/virtio_ring",
+	"drivers/virtio/virtio",
 	"drivers/virtio/virtio_pci_modern_dev",
 	"drivers/virtio/virtio_pci_legacy_dev",
 	"drivers/virtio/virtio_pci",
