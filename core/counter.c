@@ -163,6 +163,8 @@ static void set_retired(struct vpmu *pmu, unsigned int counter, bool counting)
 {
 	uint64_t kinds = vpmu_counter_at(pmu, counter)->retired_kinds;
 
+	pmu->retired_any &= ~vpmu_bit(counter);
+	pmu->retired_any |= counting && kinds ? vpmu_bit(counter) : 0;
 	while (kinds) {
 		unsigned int kind = vpmu_take(&kinds);
 
@@ -287,17 +289,12 @@ static void look_at_bindings(struct vpmu *pmu, uint64_t what)
 	}
 }
 
-static bool has_hints(const struct vpmu *pmu)
-{
-	return __atomic_load_n(&pmu->look, __ATOMIC_RELAXED);
-}
-
 /* A hint says that the counter's alarm may have gone off: the source may hold none. */
 static void heed_hints(struct vpmu *pmu)
 {
 	uint64_t hinted;
 
-	if (!has_hints(pmu))
+	if (!__atomic_load_n(&pmu->look, __ATOMIC_RELAXED))
 		return;
 	hinted = __atomic_exchange_n(&pmu->look, 0, __ATOMIC_ACQUIRE);
 	if (hinted & (VPMU_LOOK_AT_SOURCE | VPMU_LOOK_AT_FILTER))
@@ -314,12 +311,6 @@ static void heed_hints(struct vpmu *pmu)
 	}
 }
 
-/* Is there anything for vpmu_service() to do? A PMI is never due without a dirty counter. */
-static bool is_due(const struct vpmu *pmu)
-{
-	return has_hints(pmu) || pmu->dirty;
-}
-
 /*
  * What is found in a round is dealt with in the next: an overflow of a counter
  * that is being stopped, an alarm that was set for a total already reached.
@@ -331,7 +322,7 @@ unsigned int vpmu_service_due(struct vpmu *pmu)
 {
 	unsigned int asked = 0;
 
-	for (unsigned int round = 0; round < ROUNDS && is_due(pmu); round++) {
+	for (unsigned int round = 0; round < ROUNDS && vpmu_service_is_due(pmu); round++) {
 		heed_hints(pmu);
 		if (pmu->pmi) {
 			pmu->pmi = false;
@@ -395,6 +386,7 @@ void vpmu_reset_counters(struct vpmu *pmu)
 		pmu->fixed[i] = (struct vpmu_counter){ .alarm = VPMU_NO_ALARM };
 	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
 		pmu->retired[kind] = 0;
+	pmu->retired_any = 0;
 	pmu->counting = 0;
 	pmu->fresh = 0;
 	pmu->dirty = 0;

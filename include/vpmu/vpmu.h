@@ -151,6 +151,7 @@ struct vpmu {
 	uint64_t dirty; /* counters that vpmu_service() has to compare */
 	/* Counters that count an instruction of this kind, as vpmu_service() last left them. */
 	uint64_t retired[VPMU_RETIRED_KINDS];
+	uint64_t retired_any; /* the same of any kind */
 	uint64_t counting; /* counters whose value moves with their total */
 	/* Counters whose registers may say another event than they are bound for. */
 	uint64_t reprogrammed;
@@ -172,7 +173,7 @@ struct vpmu {
 	uint64_t event_select[VPMU_MAX_GENERAL];
 	struct vpmu_counter general[VPMU_MAX_GENERAL];
 	struct vpmu_counter fixed[VPMU_MAX_FIXED];
-	uint64_t spare[97]; /* room for what later versions add */
+	uint64_t spare[96]; /* room for what later versions add */
 };
 
 /*
@@ -378,6 +379,30 @@ static inline void vpmu_retired(struct vpmu *pmu, unsigned int kind)
 }
 
 /*
+ * Does any counter count emulated instructions, of whatever kind? For hosts to which it costs
+ * something to know the kind: only if this is true need they call vpmu_retired(). One load
+ * and one branch.
+ *
+ * Context: the vCPU's thread.
+ */
+static inline bool vpmu_counts_retired(const struct vpmu *pmu)
+{
+	return __builtin_expect(pmu->retired_any != 0, 0);
+}
+
+/*
+ * Has vpmu_service() something to do? For hosts that are told before each entry what there is
+ * to do (by requests, say), and have no call of it there: they ask after each vpmu_wrmsr() and
+ * vpmu_retired(), and after a read. Two loads.
+ *
+ * Context: the vCPU's thread.
+ */
+static inline bool vpmu_service_is_due(const struct vpmu *pmu)
+{
+	return (__atomic_load_n(&pmu->look, __ATOMIC_RELAXED) | pmu->dirty) != 0;
+}
+
+/*
  * vpmu_service() when there is something to do. Hosts call that.
  *
  * Context: the vCPU's thread.
@@ -396,9 +421,7 @@ unsigned int vpmu_service_due(struct vpmu *pmu);
  */
 static inline unsigned int vpmu_service(struct vpmu *pmu)
 {
-	if (__builtin_expect(!(__atomic_load_n(&pmu->look, __ATOMIC_RELAXED) | pmu->dirty), 1))
-		return 0;
-	return vpmu_service_due(pmu);
+	return __builtin_expect(vpmu_service_is_due(pmu), 0) ? vpmu_service_due(pmu) : 0;
 }
 
 /*

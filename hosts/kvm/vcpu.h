@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ *
+ * What a vCPU has for its PMU. For the files of this folder.
+ */
+#ifndef VPMU_KVM_VCPU_H
+#define VPMU_KVM_VCPU_H
+
+#include <vpmu/filter.h>
+#include "pmu.h"
+#include "source.h"
+
+struct vpmu_vcpu {
+	struct vpmu pmu; /* first: pmu.h */
+	struct vpmu_source source;
+	unsigned long used_at; /* when a counter was last counting, in jiffies */
+	u64 services;
+	u64 pmis;
+};
+
+/* The PMU that the guest's CPUID says it has. */
+struct vpmu_config vpmu_guest_config(struct kvm_vcpu *vcpu);
+
+/* The VM's filter; NULL: none. */
+const struct vpmu_filter *vpmu_vm_filter(struct kvm *kvm);
+
+#endif
