@@ -39,18 +39,24 @@ void kvm_pmu_start(void)
 		min(kvm_pmu_cap.num_counters_fixed, (int)KVM_MAX_NR_FIXED_COUNTERS);
 }
 
-static struct vpmu_config amd_config(struct kvm_vcpu *vcpu)
+static unsigned int amd_counters(struct kvm_vcpu *vcpu)
 {
 	unsigned int most = kvm_pmu_cap.num_counters_gp;
-	const struct kvm_cpuid_entry2 *entry;
 
-	if (guest_cpuid_has(vcpu, X86_FEATURE_PERFMON_V2)) {
-		entry = kvm_find_cpuid_entry_index(vcpu, 0x80000022, 0);
-		return vpmu_config_amd(2, min(entry->ebx & 0xf, most), ~0u);
-	}
+	if (guest_cpuid_has(vcpu, X86_FEATURE_PERFMON_V2))
+		return min(kvm_find_cpuid_entry_index(vcpu, 0x80000022, 0)->ebx & 0xf, most);
 	if (guest_cpuid_has(vcpu, X86_FEATURE_PERFCTR_CORE) && most >= AMD64_NUM_COUNTERS_CORE)
-		return vpmu_config_amd(1, AMD64_NUM_COUNTERS_CORE, ~0u);
-	return vpmu_config_amd(1, AMD64_NUM_COUNTERS, ~0u);
+		return AMD64_NUM_COUNTERS_CORE;
+	return AMD64_NUM_COUNTERS;
+}
+
+static struct vpmu_config amd_config(struct kvm_vcpu *vcpu)
+{
+	unsigned int version = guest_cpuid_has(vcpu, X86_FEATURE_PERFMON_V2) ? 2 : 1;
+	struct vpmu_config config = vpmu_config_amd(version, amd_counters(vcpu), ~0u);
+
+	config.nested = guest_cpuid_has(vcpu, X86_FEATURE_SVM);
+	return config;
 }
 
 /* The events that CPUID offers, and that of the third fixed counter, which it has no bit for. */

@@ -70,6 +70,37 @@ OURS = [
     ("x86.c", "out:\n\tkvm_put_guest_fpu(vcpu);\n",
      "out:\n\tkvm_pmu_settle(vcpu);\n\tkvm_put_guest_fpu(vcpu);\n"),
 
+    # Of the debug control register some bits are the PMU's, and never the processor's: a PMI of
+    # the guest's freezes the guest's counters. AMD's CPUID tells of it.
+    ("svm/svm.c", "\t\tmsr_info->data = lbrv ? svm->vmcb->save.dbgctl : 0;\n",
+     "\t\tmsr_info->data = lbrv ? svm->vmcb->save.dbgctl : 0;\n"
+     "\t\tkvm_pmu_get_debugctl(vcpu, msr_info);\n"),
+    ("svm/svm.c", "\tcase MSR_IA32_DEBUGCTLMSR:\n\t\tif (!lbrv) {\n",
+     "\tcase MSR_IA32_DEBUGCTLMSR:\n"
+     "\t\tif (kvm_pmu_set_debugctl(vcpu, msr->host_initiated, &data))\n\t\t\treturn 1;\n"
+     "\t\tif (!lbrv) {\n"),
+    ("vmx/vmx.c", "\t\tmsr_info->data = vmx_guest_debugctl_read();\n",
+     "\t\tmsr_info->data = vmx_guest_debugctl_read();\n"
+     "\t\tkvm_pmu_get_debugctl(vcpu, msr_info);\n"),
+    ("vmx/vmx.c", "\t\tif (!vmx_is_valid_debugctl(vcpu, data, msr_info->host_initiated))\n",
+     "\t\tif (kvm_pmu_set_debugctl(vcpu, msr_info->host_initiated, &data))\n\t\t\treturn 1;\n"
+     "\t\tif (!vmx_is_valid_debugctl(vcpu, data, msr_info->host_initiated))\n"),
+    ("cpuid.c", "\t\tcpuid_entry_override(entry, CPUID_8000_0022_EAX);\n",
+     "\t\tcpuid_entry_override(entry, CPUID_8000_0022_EAX);\n"
+     "\t\tentry->eax |= KVM_PMU_CPUID_FREEZE;\n"),
+
+    # AMD's counters tell a guest's guests from itself, while EFER.SVME is set.
+    ("svm/nested.c", '#include "svm.h"\n', '#include "svm.h"\n#include "pmu.h"\n'),
+    ("svm/svm.c", "\tsvm->vmcb->save.efer = efer | EFER_SVME;\n",
+     "\tkvm_pmu_set_svme(vcpu, vcpu->arch.efer & EFER_SVME);\n"
+     "\tsvm->vmcb->save.efer = efer | EFER_SVME;\n"),
+    ("svm/nested.c", "\tenter_guest_mode(vcpu);\n",
+     "\tenter_guest_mode(vcpu);\n\tkvm_pmu_change_mode(vcpu);\n"),
+    ("svm/nested.c", "\tleave_guest_mode(vcpu);\n\tsvm->nested.vmcb12_gpa = 0;\n",
+     "\tleave_guest_mode(vcpu);\n\tkvm_pmu_change_mode(vcpu);\n\tsvm->nested.vmcb12_gpa = 0;\n"),
+    ("svm/nested.c", "\t\tleave_guest_mode(vcpu);\n\n\t\tsvm_switch_vmcb",
+     "\t\tleave_guest_mode(vcpu);\n\t\tkvm_pmu_change_mode(vcpu);\n\n\t\tsvm_switch_vmcb"),
+
     # What the PMU does with perf events, for whoever measures.
     ("debugfs.c", '#include "mmu/mmu_internal.h"\n', '#include "mmu/mmu_internal.h"\n#include "pmu.h"\n'),
     ("debugfs.c", "struct dentry *debugfs_dentry)\n{\n",

@@ -85,6 +85,7 @@ void kvm_pmu_refresh(struct kvm_vcpu *vcpu)
 				     vpmu_error_text(config.vendor, error));
 		config.version = config.general = config.fixed = 0;
 	}
+	vpmu_set_svme(&own->pmu, vcpu->arch.efer & EFER_SVME);
 	tell_kvm(vcpu, &config);
 }
 
@@ -122,9 +123,37 @@ int kvm_pmu_set_msr(struct kvm_vcpu *vcpu, struct msr_data *msr_info)
 	return answer != VPMU_DONE;
 }
 
+static bool has_debugctl(struct kvm_vcpu *vcpu)
+{
+	return kvm_pmu_is_valid_msr(vcpu, MSR_IA32_DEBUGCTLMSR);
+}
+
+void kvm_pmu_get_debugctl(struct kvm_vcpu *vcpu, struct msr_data *msr_info)
+{
+	if (has_debugctl(vcpu))
+		kvm_pmu_get_msr(vcpu, msr_info);
+}
+EXPORT_SYMBOL_GPL(kvm_pmu_get_debugctl);
+
+int kvm_pmu_set_debugctl(struct kvm_vcpu *vcpu, bool host_initiated, u64 *data)
+{
+	u64 bits = vpmu_msr_bits(vcpu_to_vpmu(vcpu), MSR_IA32_DEBUGCTLMSR);
+	struct msr_data own = {
+		.index = MSR_IA32_DEBUGCTLMSR,
+		.data = *data & bits,
+		.host_initiated = host_initiated,
+	};
+
+	if (!has_debugctl(vcpu))
+		return 0;
+	*data &= ~bits;
+	return kvm_pmu_set_msr(vcpu, &own);
+}
+EXPORT_SYMBOL_GPL(kvm_pmu_set_debugctl);
+
 /* --- RDPMC ------------------------------------------------------------------------ */
 
-/* Counters of VMware's that KVM knows, whatever PMU there is. */
+/* Counters of VMware's that KVM knows. */
 enum {
 	VMWARE_TSC = 0x10000,
 	VMWARE_REAL_TIME = 0x10001,
@@ -156,7 +185,7 @@ int kvm_pmu_rdpmc(struct kvm_vcpu *vcpu, unsigned int index, u64 *data)
 
 	if (!vcpu_to_pmu(vcpu)->version)
 		return 1;
-	if (is_vmware_backdoor_pmc(index)) {
+	if (enable_vmware_backdoor && is_vmware_backdoor_pmc(index)) {
 		*data = vmware_counter(vcpu, index);
 		return 0;
 	}
@@ -267,6 +296,21 @@ void kvm_pmu_run(struct kvm_vcpu *vcpu)
 	vpmu_ask_again(vcpu_to_vpmu(vcpu));
 	kvm_make_request(KVM_REQ_PMU, vcpu);
 }
+
+/* --- guests of the guest's --------------------------------------------------------- */
+
+void kvm_pmu_set_svme(struct kvm_vcpu *vcpu, bool svme)
+{
+	vpmu_set_svme(vcpu_to_vpmu(vcpu), svme);
+	request_service(vcpu);
+}
+EXPORT_SYMBOL_GPL(kvm_pmu_set_svme);
+
+void kvm_pmu_change_mode(struct kvm_vcpu *vcpu)
+{
+	vpmu_source_set_mode(&vcpu_to_vpmu_vcpu(vcpu)->source, is_guest_mode(vcpu));
+}
+EXPORT_SYMBOL_GPL(kvm_pmu_change_mode);
 
 /* --- debugfs ------------------------------------------------------------------------ */
 

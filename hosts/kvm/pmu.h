@@ -47,6 +47,13 @@ void kvm_pmu_start(void);
 bool kvm_pmu_is_valid_msr(struct kvm_vcpu *vcpu, u32 msr);
 int kvm_pmu_get_msr(struct kvm_vcpu *vcpu, struct msr_data *msr_info);
 int kvm_pmu_set_msr(struct kvm_vcpu *vcpu, struct msr_data *msr_info);
+/* The debug control register's bits that are the PMU's: put into a value, taken out of one. */
+void kvm_pmu_get_debugctl(struct kvm_vcpu *vcpu, struct msr_data *msr_info);
+int kvm_pmu_set_debugctl(struct kvm_vcpu *vcpu, bool host_initiated, u64 *data);
+
+/* CPUID.80000022H:EAX: a PMI freezes counters (APM vol. 3, "LbrAndPmcFreeze"). */
+#define KVM_PMU_CPUID_FREEZE BIT(2)
+
 int kvm_pmu_rdpmc(struct kvm_vcpu *vcpu, unsigned int index, u64 *data);
 int kvm_pmu_check_rdpmc_early(struct kvm_vcpu *vcpu, unsigned int index);
 bool is_vmware_backdoor_pmc(u32 index);
@@ -59,6 +66,10 @@ void kvm_pmu_settle(struct kvm_vcpu *vcpu);
 void kvm_pmu_sched_in(struct kvm_vcpu *vcpu);
 /* The thread is about to run the vCPU; it may be another than before. */
 void kvm_pmu_run(struct kvm_vcpu *vcpu);
+
+/* AMD: EFER.SVME has changed; the vCPU has entered or left a guest of the guest's. */
+void kvm_pmu_set_svme(struct kvm_vcpu *vcpu, bool svme);
+void kvm_pmu_change_mode(struct kvm_vcpu *vcpu);
 
 int kvm_vm_ioctl_set_pmu_event_filter(struct kvm *kvm, void __user *argp);
 void kvm_pmu_create_debugfs(struct kvm_vcpu *vcpu, struct dentry *folder);

@@ -55,11 +55,11 @@ static void on_overflow(struct perf_event *event, struct perf_sample_data *data,
 	struct vpmu_source *source = slot->source;
 
 	event->hw.interrupts = 0;
-	if (!slot->armed) {
+	if (slot->alarm == VPMU_NO_ALARM) {
 		set_period_here(event, NO_PERIOD);
 		return;
 	}
-	slot->armed = false;
+	slot->alarm = VPMU_NO_ALARM;
 	vpmu_look(source->pmu, slot->counter);
 	kvm_make_request(KVM_REQ_PMU, source->vcpu);
 }
@@ -98,7 +98,7 @@ static u64 encoding(const struct vpmu_event *event)
 static bool find_config(const struct vpmu_source *source, unsigned int counter,
 			const struct vpmu_event *event, u64 *config)
 {
-	if (event->extra || !event->host_mode || !event->guest_mode)
+	if (event->extra)
 		return false;
 	if (counter < VPMU_FIXED && !source->foreign) {
 		*config = encoding(event);
@@ -127,6 +127,25 @@ static struct perf_event *create(struct vpmu_source_slot *slot, u64 config,
 	return perf_event_create_kernel_counter(&attr, -1, current, on_overflow, slot);
 }
 
+/* Does the event count in the mode that the vCPU is in? */
+static bool counts_now(const struct vpmu_source_slot *slot)
+{
+	return slot->source->in_guest ? slot->guest_mode : slot->host_mode;
+}
+
+static void begin(struct vpmu_source_slot *slot, unsigned int counter,
+		  const struct vpmu_event *event)
+{
+	*slot = (struct vpmu_source_slot){
+		.source = slot->source,
+		.alarm = VPMU_NO_ALARM,
+		.counter = counter,
+		.host_mode = event->host_mode,
+		.guest_mode = event->guest_mode,
+	};
+	slot->paused = !counts_now(slot);
+}
+
 static bool source_bind(void *data, unsigned int counter, const struct vpmu_event *wanted)
 {
 	struct vpmu_source *source = data;
@@ -136,8 +155,7 @@ static bool source_bind(void *data, unsigned int counter, const struct vpmu_even
 
 	if (!find_config(source, counter, wanted, &config))
 		return false;
-	slot->armed = false;
-	slot->counter = counter;
+	begin(slot, counter, wanted);
 	event = create(slot, config, wanted);
 	if (IS_ERR(event)) {
 		source->lacking |= PTR_ERR(event) == -EBUSY;
@@ -179,16 +197,22 @@ static bool read_here(struct perf_event *event)
 	return elsewhere;
 }
 
+static u64 count_of(struct perf_event *event)
+{
+	u64 enabled, running;
+
+	if (read_here(event))
+		return perf_event_read_value(event, &enabled, &running);
+	return local64_read(&event->count);
+}
+
 static u64 source_total(void *source, unsigned int counter)
 {
 	struct vpmu_source_slot *slot = slot_of(source, counter);
-	u64 enabled, running;
 
 	slot->source->counts.totals++;
-	if (read_here(slot->event))
-		slot->told = perf_event_read_value(slot->event, &enabled, &running);
-	else
-		slot->told = local64_read(&slot->event->count);
+	if (!slot->paused)
+		slot->told = count_of(slot->event) - slot->left_out;
 	return slot->told;
 }
 
@@ -197,38 +221,71 @@ static u64 source_known(void *source, unsigned int counter)
 {
 	struct vpmu_source_slot *slot = slot_of(source, counter);
 
-	slot->told = local64_read(&slot->event->count);
+	if (!slot->paused)
+		slot->told = local64_read(&slot->event->count) - slot->left_out;
 	return slot->told;
 }
 
-static bool set_period(struct perf_event *event, u64 period)
+static void set_period(struct vpmu_source_slot *slot, u64 period)
 {
 	unsigned long flags;
 	bool here;
 
+	slot->source->counts.alarms++;
 	local_irq_save(flags);
-	here = is_here(event);
+	here = is_here(slot->event);
 	if (here)
-		set_period_here(event, period);
+		set_period_here(slot->event, period);
 	local_irq_restore(flags);
-	return here || !perf_event_period(event, period);
+	if (!here && perf_event_period(slot->event, period))
+		vpmu_ask_again(slot->source->pmu);
 }
 
-/* The guest has not run since its total was told. */
+/* The guest has not run since its total was told; what a period before ends now is nothing. */
 static void source_alarm(void *source, unsigned int counter, u64 at)
 {
 	struct vpmu_source_slot *slot = slot_of(source, counter);
 
-	slot->armed = false;
-	barrier(); /* what the interrupt of the old period does is then nothing */
 	if (at <= slot->told) {
+		WRITE_ONCE(slot->alarm, VPMU_NO_ALARM);
 		vpmu_look(slot->source->pmu, counter);
 		return;
 	}
-	slot->source->counts.alarms++;
-	slot->armed = at != VPMU_NO_ALARM;
-	if (!set_period(slot->event, slot->armed ? at - slot->told : NO_PERIOD))
-		vpmu_ask_again(slot->source->pmu);
+	WRITE_ONCE(slot->alarm, at);
+	if (!slot->paused)
+		set_period(slot, at == VPMU_NO_ALARM ? NO_PERIOD : at - slot->told);
+}
+
+/* The event itself counts on: what it counts from now on is left out. */
+static void pause(struct vpmu_source_slot *slot)
+{
+	slot->told = count_of(slot->event) - slot->left_out;
+	slot->paused = true;
+	if (slot->alarm != VPMU_NO_ALARM)
+		set_period(slot, NO_PERIOD);
+}
+
+static void resume(struct vpmu_source_slot *slot)
+{
+	slot->left_out = count_of(slot->event) - slot->told;
+	slot->paused = false;
+	if (slot->alarm != VPMU_NO_ALARM)
+		set_period(slot, slot->alarm > slot->told ? slot->alarm - slot->told : 1);
+}
+
+void vpmu_source_set_mode(struct vpmu_source *source, bool in_guest)
+{
+	source->in_guest = in_guest;
+	for (unsigned int i = 0; i < VPMU_SLOTS; i++) {
+		struct vpmu_source_slot *slot = &source->slots[i];
+
+		if (!slot->event || slot->paused != counts_now(slot))
+			continue;
+		if (slot->paused)
+			resume(slot);
+		else
+			pause(slot);
+	}
 }
 
 const struct vpmu_source_ops vpmu_source_ops = {

@@ -26,20 +26,28 @@ struct vpmu_source_slot {
 	struct vpmu_source *source;
 	struct perf_event *event; /* NULL: nothing is bound */
 	u64 told;                 /* the total told last */
+	u64 left_out;             /* of the event's count, what is not in the total */
+	u64 alarm;                /* the total at which it goes off; VPMU_NO_ALARM: none */
 	u8 counter;
-	bool armed; /* the period that runs is one that an alarm wants */
+	bool paused; /* the vCPU is in the mode in which it does not count */
+	bool host_mode;
+	bool guest_mode; /* the modes in which it does; see struct vpmu_event */
 };
 
 struct vpmu_source {
 	struct kvm_vcpu *vcpu;
 	struct vpmu *pmu;
 	struct task_struct *thread; /* that has run the vCPU last; its events belong to it */
+	bool in_guest; /* the guest runs a guest of its own */
 	bool foreign; /* the guest's vendor is not the machine's: encodings mean something else */
 	bool lacking; /* there was no counter of the machine's for some event */
 	unsigned long asked_at; /* when it was asked for again, in jiffies */
 	struct vpmu_source_counts counts;
 	struct vpmu_source_slot slots[VPMU_SLOTS];
 };
+
+/* The vCPU is in a guest of the guest's, or is not. Its thread's; not with a total underway. */
+void vpmu_source_set_mode(struct vpmu_source *source, bool in_guest);
 
 extern const struct vpmu_source_ops vpmu_source_ops;
 
