@@ -120,20 +120,10 @@ static void reset(struct vpmu *pmu)
 		pmu->global_ctrl = BIT(pmu->config.general) - 1;
 }
 
-/* Counters whose restriction to host or guest mode (which both bits lift) is not void. */
-static uint64_t counts_in_some_mode(const struct vpmu *pmu)
-{
-	uint64_t counters = 0;
-
-	for (unsigned int i = 0; i < pmu->config.general; i++)
-		if (pmu->svme || !(pmu->event_select[i] & EVTSEL_HOST_GUEST))
-			counters |= vpmu_bit(i);
-	return counters;
-}
-
 static uint64_t enabled(const struct vpmu *pmu)
 {
-	uint64_t counters = vpmu_selected(pmu) & counts_in_some_mode(pmu);
+	/* A restriction to host or guest mode (also by both bits) is void until there are modes. */
+	uint64_t counters = pmu->selected & ~(pmu->svme ? 0 : pmu->restricted);
 
 	if (!is_v2(pmu))
 		return counters;
@@ -167,7 +157,10 @@ static unsigned int deliver(struct vpmu *pmu)
 
 static enum vpmu_answer write_evtsel(struct vpmu *pmu, unsigned int i, uint64_t value)
 {
-	vpmu_select(pmu, i, value & (EVTSEL_KEPT | (pmu->config.nested ? EVTSEL_HOST_GUEST : 0)));
+	value &= EVTSEL_KEPT | (pmu->config.nested ? EVTSEL_HOST_GUEST : 0);
+	vpmu_select(pmu, i, value);
+	pmu->restricted &= ~vpmu_bit(i);
+	pmu->restricted |= value & EVTSEL_HOST_GUEST ? vpmu_bit(i) : 0;
 	return VPMU_DONE;
 }
 

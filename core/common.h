@@ -10,18 +10,6 @@
 /* The debug control register's bits that are the PMU's. */
 #define VPMU_DEBUG_PMU (VPMU_DEBUG_FREEZE_LBRS | VPMU_DEBUG_FREEZE_PERFMON)
 
-/* The general counters that their event selects enable. */
-static inline uint64_t vpmu_selected(const struct vpmu *pmu)
-{
-	uint64_t enabled = 0;
-
-	for (unsigned int i = 0; i < pmu->config.general; i++)
-		if ((pmu->event_select[i] & VPMU_EVTSEL_EN) &&
-		    (pmu->event_select[i] & (VPMU_EVTSEL_USR | VPMU_EVTSEL_OS)))
-			enabled |= vpmu_bit(i);
-	return enabled;
-}
-
 /* What an event select says, as a raw event. */
 static inline struct vpmu_event vpmu_selected_event(uint64_t evtsel)
 {
@@ -42,6 +30,13 @@ static inline struct vpmu_event vpmu_selected_event(uint64_t evtsel)
 	};
 }
 
+/* Whether the counter's own register enables it. */
+static inline void vpmu_set_selected(struct vpmu *pmu, unsigned int counter, bool selected)
+{
+	pmu->selected &= ~vpmu_bit(counter);
+	pmu->selected |= selected ? vpmu_bit(counter) : 0;
+}
+
 /* A new event select, of which the vendor has checked the bits. */
 static inline void vpmu_select(struct vpmu *pmu, unsigned int counter, uint64_t evtsel)
 {
@@ -55,6 +50,8 @@ static inline void vpmu_select(struct vpmu *pmu, unsigned int counter, uint64_t 
 		pmu->interrupting ^= vpmu_bit(counter);
 	}
 	pmu->event_select[counter] = evtsel;
+	vpmu_set_selected(pmu, counter, (evtsel & VPMU_EVTSEL_EN) &&
+						(evtsel & (VPMU_EVTSEL_USR | VPMU_EVTSEL_OS)));
 	if (changed & ~(VPMU_EVTSEL_INT | VPMU_EVTSEL_EN))
 		vpmu_reprogram(pmu, vpmu_bit(counter));
 	else

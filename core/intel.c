@@ -185,10 +185,8 @@ static uint64_t fixed_with(const struct vpmu *pmu, uint64_t fixed_ctrl, uint64_t
 static uint64_t enabled(const struct vpmu *pmu)
 {
 	if (!has_global(pmu))
-		return vpmu_selected(pmu);
-	if (!pmu->global_ctrl || (pmu->global_status & VPMU_STATUS_CTR_FRZ))
-		return 0;
-	return pmu->global_ctrl & (vpmu_selected(pmu) | fixed_with(pmu, pmu->fixed_ctrl, FIXED_EN));
+		return pmu->selected;
+	return pmu->global_status & VPMU_STATUS_CTR_FRZ ? 0 : pmu->global_ctrl & pmu->selected;
 }
 
 static struct vpmu_event general_event(const struct vpmu *pmu, uint64_t evtsel)
@@ -294,6 +292,8 @@ static enum vpmu_answer write_fixed_ctrl(struct vpmu *pmu, unsigned int i, uint6
 	/* As with the event select's INT. */
 	vpmu_settle(pmu, changed_pmi);
 	pmu->fixed_ctrl = value;
+	pmu->selected &= ~fixed_with(pmu, ~UINT64_C(0), FIXED_EN);
+	pmu->selected |= fixed_with(pmu, value, FIXED_EN);
 	pmu->interrupting ^= changed_pmi;
 	vpmu_touch(pmu, changed_pmi);
 	vpmu_reprogram(pmu, fixed_with(pmu, changed, FIXED_EN));

@@ -22,6 +22,8 @@ void vpmu_reset(struct vpmu *pmu)
 	vpmu_reset_counters(pmu);
 	pmu->svme = false;
 	pmu->interrupting = 0;
+	pmu->selected = 0;
+	pmu->restricted = 0;
 	pmu->global_ctrl = 0;
 	pmu->global_status = 0;
 	pmu->fixed_ctrl = 0;

@@ -551,6 +551,12 @@ static void check_alarms(const struct experiment *x)
 
 static void check_retired(const struct experiment *x)
 {
+	uint64_t any = 0;
+
+	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
+		any |= x->m->pmu.retired[kind];
+	if (vpmu_counts_retired(&x->m->pmu) != (any != 0))
+		differ(x, "%" PRIx64 "H count some kind, and that is not said", any);
 	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
 		if (x->m->pmu.retired[kind] != x->retired[kind])
 			differ(x, "%" PRIx64 "H count kind %u, not %" PRIx64 "H",

@@ -155,6 +155,8 @@ struct vpmu {
 	uint64_t counting; /* counters whose value moves with their total */
 	/* Counters whose registers may say another event than they are bound for. */
 	uint64_t reprogrammed;
+	uint64_t selected;     /* counters that their own registers enable */
+	uint64_t restricted;   /* AMD: counters that count only while there are two modes */
 	uint64_t interrupting; /* counters whose overflow asks for a PMI */
 	uint64_t fresh;        /* counters whose total has been asked for since the guest ran */
 	bool pmi; /* an overflow has asked for a PMI; some counter is dirty as long as it is set */
@@ -173,7 +175,7 @@ struct vpmu {
 	uint64_t event_select[VPMU_MAX_GENERAL];
 	struct vpmu_counter general[VPMU_MAX_GENERAL];
 	struct vpmu_counter fixed[VPMU_MAX_FIXED];
-	uint64_t spare[96]; /* room for what later versions add */
+	uint64_t spare[94]; /* room for what later versions add */
 };
 
 /*
