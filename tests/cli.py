@@ -56,13 +56,13 @@ esac
 def usage():
     done = vpmu("--help")
     check("--help names the subcommands", done.returncode == 0 and not done.stderr
-          and all(name in done.stdout for name in ("run", "perf", "info")), done)
+          and all(name in done.stdout for name in ("run", "perf", "exec", "info")), done)
     done = vpmu("--version")
     check("--version prints the version", re.fullmatch(r"vpmu \d+\.\d+\.\d+\n", done.stdout), done)
-    refused("no command is refused", [], "run", "perf", "info")
-    refused("an unknown command is refused", ["fly"], "`fly'", "run", "perf", "info")
+    refused("no command is refused", [], "run", "perf", "exec", "info")
+    refused("an unknown command is refused", ["fly"], "`fly'", "run", "perf", "exec", "info")
     refused("an unknown option is refused", ["--fly"], "`--fly'", "--help")
-    for command in ("run", "perf", "info"):
+    for command in ("run", "perf", "exec", "info"):
         done = vpmu(command, "--help")
         check(f"{command} --help says how it is used", done.returncode == 0 and not done.stderr
               and done.stdout.startswith(f"usage: vpmu {command}"), done)
@@ -100,6 +100,11 @@ def perf_refuses(work):
                         (["--qemu", old, *job], "7.2.22"), (["--qemu", bare, *job], "plugins")):
         shown = " ".join(words).replace(work, "")
         refused(f"vpmu perf {shown} is refused", ["perf", *words], said)
+    for words, said in (([], "which command"), (["--fly", "true"], "`--fly'"),
+                        (["--cpus", "0", "true"], "--cpus"), (["--", "nosuchprogram"], "nosuchprogram"),
+                        (["--module", work + "/none.ko:a=1", "true"], "/none.ko: No such file")):
+        shown = " ".join(words).replace(work, "")
+        refused(f"vpmu exec {shown} is refused", ["exec", *words], said)
 
 
 def perf_reports(work):

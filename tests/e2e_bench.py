@@ -72,8 +72,7 @@ def check_here():
 
 
 def check_in_guest():
-    tables, done = run([VPMU, "perf", "stat", "-e", "dummy", "-o", "/dev/null", "--", *BENCH,
-                        "--trace", ROOT + "/bench/traces/one.trace"])
+    tables, done = run([VPMU, "exec", "--", *BENCH, "--trace", ROOT + "/bench/traces/one.trace"])
     check("vpmu bench pmi measures in a guest with our own PMU", tables is not None, done)
     if tables is None:
         return
@@ -113,9 +112,8 @@ def check_many_in_guest():
     names = ("six", "ten")
     words = " && echo next && ".join(
         f"{VPMU} replay --source hardware {ROOT}/bench/traces/{name}.trace" for name in names)
-    done = subprocess.run([VPMU, "perf", "--pmu", "intel-v5", "stat", "-e", "dummy", "-o",
-                           "/dev/null", "--", "sh", "-c", words], capture_output=True, text=True,
-                          timeout=900, stdin=subprocess.DEVNULL)
+    done = subprocess.run([VPMU, "exec", "--pmu", "intel-v5", "--", "sh", "-c", words],
+                          capture_output=True, text=True, timeout=900, stdin=subprocess.DEVNULL)
     outputs = done.stdout.split("next\n")
     check("vpmu replay replays six and ten events in a guest with our own PMU",
           done.returncode == 0 and len(outputs) == len(names), done)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What vpmu perf writes of the files that its guest sends (tools/bring_out.c), when
+ * What vpmu perf writes of the files that its guest sends (tools/guest/bring_out.c), when
  * the guest is as bad as it can be. Each test has a folder of its own: work, where the
  * user is and which is asked for, beside outside, where nothing may change.
  * VPMU_SEED and VPMU_STEPS in the environment choose other random guests.
@@ -25,7 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../tools/bring_out.h"
+#include "../tools/guest/bring_out.h"
 #include "../tools/init/wire.h"
 #include "random.h"
 

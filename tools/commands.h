@@ -8,6 +8,7 @@
 
 int command_run(int argc, char **argv);
 int command_perf(int argc, char **argv);
+int command_exec(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_info(int argc, char **argv);
@@ -15,6 +16,7 @@ int command_info(int argc, char **argv);
 /* Their usage texts, as --help prints them. */
 extern const char run_usage[];
 extern const char perf_usage[];
+extern const char exec_usage[];
 extern const char bench_usage[];
 extern const char replay_usage[];
 extern const char info_usage[];

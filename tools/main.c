@@ -16,6 +16,7 @@ static const char usage[] =
 	"\n"
 	"  run        start a QEMU with a PMU in its guest\n"
 	"  perf       run perf, and a command under it, in a throw-away guest with a PMU\n"
+	"  exec       run a command in a throw-away guest with a PMU\n"
 	"  bench      measure what a PMU costs: exits, overflow interrupts, guests\n"
 	"  replay     what a recorded trace holds, and what serving its guest costs\n"
 	"  info       what this machine, this QEMU and a PMU offer, event by event\n"
@@ -27,8 +28,8 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{ "run", command_run },       { "perf", command_perf }, { "bench", command_bench },
-	{ "replay", command_replay }, { "info", command_info },
+	{ "run", command_run },     { "perf", command_perf },     { "exec", command_exec },
+	{ "bench", command_bench }, { "replay", command_replay }, { "info", command_info },
 };
 
 static int run(int argc, char **argv)
@@ -36,7 +37,8 @@ static int run(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : NULL;
 
 	if (!name)
-		fail("which command? There are run, perf, bench, replay and info (and --help, "
+		fail("which command? There are run, perf, exec, bench, replay and info (and "
+		     "--help, "
 		     "--version)");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (!strcmp(name, commands[i].name))
@@ -51,7 +53,7 @@ static int run(int argc, char **argv)
 	}
 	if (name[0] == '-')
 		fail("unknown option `%s'; there are --help and --version", name);
-	fail("unknown command `%s'; there are run, perf, bench, replay and info", name);
+	fail("unknown command `%s'; there are run, perf, exec, bench, replay and info", name);
 }
 
 /* A file that is opened would get the number of a closed standard stream, and be taken for it. */

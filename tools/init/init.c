@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -42,7 +43,8 @@ struct job {
 	const char *cwd;
 	uid_t uid;
 	gid_t gid;
-	struct list groups; /* decimal */
+	struct list groups;              /* decimal */
+	struct list modules, parameters; /* to be loaded in order, each with its parameters */
 	struct list args;
 	struct list environment;
 	rlim_t stack;      /* its soft limit, by which the kernel limits arguments; 0: as it is */
@@ -133,6 +135,10 @@ static void take_setting(const char *key, char *value)
 		job.fixed = true;
 	else if (!strcmp(key, "signals"))
 		job.signals = true;
+	else if (!strcmp(key, "module"))
+		append(&job.modules, value);
+	else if (!strcmp(key, "parameters"))
+		append(&job.parameters, value);
 	else if (!strcmp(key, "arg"))
 		append(&job.args, value);
 	else if (!strcmp(key, "env"))
@@ -165,25 +171,38 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* Modules are named so that their order is the order of need. */
-static void load_modules(void)
+static void load_module(const char *folder, const char *name, const char *parameters)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s%s", folder, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* ENOENT is the kernel's word for a symbol that nothing has yet. */
+	if (fd < 0 || syscall(SYS_finit_module, fd, parameters, 0))
+		give_up("cannot load %s in the guest: %s", name,
+			fd >= 0 && errno == ENOENT ? "a module that it needs is not loaded"
+						   : strerror(errno));
+	close(fd);
+}
+
+/* Those of the initramfs are named so that their order is the order of need. */
+static void load_own_modules(void)
 {
 	struct dirent **names;
 	int count = scandir("/modules", &names, NULL, by_name);
 
-	for (int i = 0; i < count; i++) {
-		char path[300];
-		int fd;
+	for (int i = 0; i < count; i++)
+		if (names[i]->d_name[0] != '.')
+			load_module("/modules/", names[i]->d_name, "");
+}
 
-		if (names[i]->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "/modules/%s", names[i]->d_name);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
-			give_up("cannot load %s in the guest: %s", path, strerror(errno));
-		close(fd);
-		unlink(path);
-	}
+/* From this machine's files. KVM's device is for all, as udev has it. */
+static void load_job_modules(void)
+{
+	for (size_t i = 0; i < job.modules.count; i++)
+		load_module("/new", job.modules.v[i], job.parameters.v[i]);
+	chmod("/dev/kvm", 0666);
 }
 
 static void set_sysctl(const char *name, const char *value)
@@ -549,10 +568,11 @@ int main(void)
 	mount("sys", "/sys", "sysfs", 0, NULL);
 	umask(0);
 	read_job();
-	load_modules();
+	load_own_modules();
 	port_open();
 	set_sysctls();
 	mount_root();
+	load_job_modules();
 	umask(022);
 	status = run();
 	kill(-1, SIGKILL);

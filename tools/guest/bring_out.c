@@ -4,8 +4,8 @@
  */
 #define _GNU_SOURCE
 #include "bring_out.h"
-#include "init/wire.h"
-#include "util.h"
+#include "tools/init/wire.h"
+#include "tools/util.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,8 +4,8 @@
  */
 #define _GNU_SOURCE
 #include "pump.h"
-#include "init/wire.h"
-#include "util.h"
+#include "tools/init/wire.h"
+#include "tools/util.h"
 
 #include <errno.h>
 #include <limits.h>

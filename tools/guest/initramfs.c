@@ -5,7 +5,7 @@
  */
 #define _GNU_SOURCE
 #include "initramfs.h"
-#include "util.h"
+#include "tools/util.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The options of a throw-away guest: what --help says of them, taking and checking them.
+ */
+#define _GNU_SOURCE
+#include "guest.h"
+#include "tools/qemu.h"
+
+#include <glib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CPUS_MAX 64
+
+const char guest_usage[] =
+	"  --pmu PMU          " PMU_USAGE ",\n"
+	"                     " ARGUMENTS_PMUS_2 "; auto, the default, is what such a CPU\n"
+	"                     has\n"
+	"  --cpi N            cycles per instruction (default 1)\n"
+	"  --models on|off    models of a branch predictor and caches (default off)\n"
+	"  --cache CACHES     the model's caches, such as l1d=48k:12:64+llc=2m:16:64\n"
+	"  --cpu MODEL        the guest's CPU, as QEMU's -cpu (default Skylake-Server or EPYC)\n"
+	"  --cpus N           virtual CPUs (default 1)\n"
+	"  --memory SIZE      as QEMU's -m (default 2G)\n"
+	"  --deterministic    the same command counts the same: fixed addresses, entropy, clock,\n"
+	"                     environment, and one CPU\n"
+	"  --kernel VERSION   6.1, 6.12 or 7.3 (default 6.1)\n"
+	"  --bring-out FILE   bring FILE, which may be a folder, out of the guest; repeatable\n"
+	"  --bring-out-all    bring all new or changed files of the working directory out\n"
+	"  --qemu PATH        the QEMU to use\n"
+	"  --tcg PROPERTIES   of QEMU's TCG, such as one-insn-per-tb=on\n"
+	"  --append TEXT      more kernel parameters\n"
+	"  --console FILE     write the guest kernel's messages to FILE\n"
+	"  --report FILE      append the plugin's report to FILE\n"
+	"  --trace FILE       record what the guest does with its PMU in FILE\n"
+	"  --plugin FILE      the plugin to use\n"
+	"  --module FILE[:PARAMETERS]\n"
+	"                     load this module of the guest's kernel first; repeatable, in order\n"
+	"  --help             this text\n";
+
+/* Those that may come several times. */
+static bool take_repeatable(struct guest_options *options, char **argv, int *i)
+{
+	const char *value = option_value(argv, i, "--bring-out");
+
+	if (value) {
+		args_add(&options->out, value);
+		return true;
+	}
+	value = option_value(argv, i, "--module");
+	if (value)
+		args_add(&options->modules, value);
+	return value != NULL;
+}
+
+static bool take_option(struct guest_options *options, char **argv, int *i)
+{
+	const struct {
+		const char *name;
+		const char **to;
+	} known[] = {
+		{ "--cpu", &options->cpu },         { "--cpus", &options->cpus },
+		{ "--memory", &options->memory },   { "--kernel", &options->kernel },
+		{ "--qemu", &options->qemu },       { "--append", &options->append },
+		{ "--console", &options->console }, { "--tcg", &options->tcg },
+	};
+	const char *value;
+
+	for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++) {
+		value = option_value(argv, i, known[k].name);
+		if (value) {
+			*known[k].to = value;
+			return true;
+		}
+	}
+	if (!strcmp(argv[*i], "--bring-out-all")) {
+		options->out_all = true;
+		return true;
+	}
+	if (!strcmp(argv[*i], "--deterministic")) {
+		options->deterministic = true;
+		return true;
+	}
+	return take_repeatable(options, argv, i) || pmu_option(&options->pmu, argv, i);
+}
+
+static bool memory_is_good(const char *memory)
+{
+	size_t digits = strspn(memory, "0123456789");
+
+	return digits && digits < 7 &&
+	       (!memory[digits] || (strchr("MGmg", memory[digits]) && !memory[digits + 1]));
+}
+
+static void check_kernel(const char *version)
+{
+	struct args versions = kernel_versions();
+
+	if (!versions.count)
+		fail("there is no guest kernel below %s: `make setup' brings them",
+		     paths_get()->kernel);
+	if (!g_strv_contains((const char *const *)versions.v, version))
+		fail("there is no guest kernel `%s' for --kernel, but %s", version,
+		     g_strjoinv(", ", versions.v));
+	args_free(&versions);
+}
+
+static void check_options(const struct guest_options *options)
+{
+	unsigned long cpus;
+
+	if (!parse_number(options->cpus, CPUS_MAX, &cpus) || !cpus)
+		fail("--cpus is a number from 1 to %d, not `%s'", CPUS_MAX, options->cpus);
+	if (options->deterministic && cpus != 1)
+		fail("--deterministic needs --cpus 1: what CPUs do at the same time is chance");
+	if (!memory_is_good(options->memory))
+		fail("--memory is a size such as 512M or 2G, not `%s'", options->memory);
+	check_kernel(options->kernel);
+}
+
+static void settle(struct guest_options *options)
+{
+	check_options(options);
+	pmu_settle(&options->pmu, &options->cpu);
+}
+
+int guest_options_take(struct guest_options *options, char **argv, const char *usage)
+{
+	int i = 1;
+
+	for (; argv[i] && argv[i][0] == '-'; i++) {
+		if (!strcmp(argv[i], "--help")) {
+			fprintf(stdout, "%s\n%s", usage, guest_usage);
+			return 0;
+		}
+		if (!strcmp(argv[i], "--")) {
+			i++;
+			break;
+		}
+		if (!take_option(options, argv, &i))
+			fail("%s: unknown option `%s' (vpmu %s --help lists them; the options of "
+			     "what it runs come after that)",
+			     argv[0], argv[i], argv[0]);
+	}
+	settle(options);
+	return i;
+}

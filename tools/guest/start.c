@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * How QEMU is started for a throw-away guest.
+ */
+#define _GNU_SOURCE
+#include "guest.h"
+#include "process/process.h"
+#include "tools/qemu.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/*
+ * quiet and loglevel: the serial console is slow. tsc=reliable: no watchdog on a clock that
+ * follows the host. nmi_watchdog=0: it would hold a counter. cryptomgr.notests, mitigations: time.
+ */
+static const char kernel_parameters[] =
+	"console=ttyS0 panic=-1 tsc=reliable no_timer_check mitigations=off nmi_watchdog=0 "
+	"random.trust_cpu=on cryptomgr.notests 8250.nr_uarts=1 raid=noautodetect audit=0 "
+	"apparmor=0 selinux=0";
+
+/*
+ * --deterministic. User space without RDRAND and RDSEED asks the kernel, whose
+ * answers the guest's init makes up. The kernel clears pages by REP STOSQ without ERMS:
+ * under -icount QEMU enters a REP again for each iteration.
+ */
+static const char deterministic_parameters[] = "norandmaps nokaslr vdso=0";
+static const char deterministic_features[] = ",-rdrand,-rdseed,-erms,-fsrm";
+static const char *const deterministic_words[] = {
+	"-icount", "shift=0,sleep=off", "-rtc", "base=2037-01-01T00:00:00,clock=vm", "-seed", "1",
+};
+
+static void add_pair(struct args *words, const char *option, const char *value)
+{
+	args_add(words, option);
+	args_add(words, value);
+}
+
+static void find_words(struct args *words, const struct guest_options *options)
+{
+	struct qemu qemu;
+	const char *error = qemu_find(options->qemu, &qemu);
+
+	if (error)
+		fail("%s", error);
+	pmu_check_files(&options->pmu);
+	args_add_all(words, qemu.argv.v);
+	add_pair(words, "-plugin", pmu_plugin_argument(&options->pmu));
+}
+
+static void build_words(struct args *words, const struct guest_options *options,
+			const struct scratch *scratch, int port)
+{
+	const char *kernel = text("%s/%s", paths_get()->kernel, options->kernel);
+
+	find_words(words, options);
+	add_pair(words, "-machine", "q35");
+	add_pair(words, "-accel", options->tcg ? text("tcg,%s", options->tcg) : "tcg");
+	add_pair(words, "-cpu",
+		 text("%s%s", options->cpu, options->deterministic ? deterministic_features : ""));
+	for (size_t i = 0;
+	     options->deterministic && i < sizeof(deterministic_words) / sizeof(char *); i++)
+		args_add(words, deterministic_words[i]);
+	add_pair(words, "-smp", options->cpus);
+	add_pair(words, "-m", options->memory);
+	args_add(words, "-nodefaults");
+	args_add(words, "-no-user-config");
+	args_add(words, "-no-reboot");
+	add_pair(words, "-display", "none");
+	/* The ELF kernel is entered by PVH: nothing is left to unpack in the guest. */
+	add_pair(words, "-kernel", text("%s/vmlinux", kernel));
+	add_pair(words, "-initrd", scratch->initramfs);
+	add_pair(words, "-append",
+		 text("%s %s %s %s", kernel_parameters,
+		      options->deterministic ? deterministic_parameters : "",
+		      options->console ? "loglevel=7" : "quiet loglevel=1",
+		      options->append ? options->append : ""));
+	add_pair(words, "-chardev",
+		 text("file,id=console,path=%s", args_double_commas(scratch->console)));
+	add_pair(words, "-serial", "chardev:console");
+	add_pair(words, "-chardev", text("socket,id=port,fd=%d", port));
+	add_pair(words, "-device", "virtio-serial-pci,max_ports=2");
+	add_pair(words, "-device", "virtserialport,chardev=port,nr=1");
+	/* All of this machine's files, of which the guest can write none. */
+	add_pair(words, "-fsdev",
+		 "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap");
+	add_pair(words, "-device", "virtio-9p-pci,fsdev=root,mount_tag=root");
+}
+
+pid_t guest_start(const struct guest_options *options, const struct scratch *scratch,
+		  const sigset_t *before, int *streams)
+{
+	struct args words = { 0 };
+	struct process_start start = {
+		.in = -1,
+		/* What the terminal sends is for vpmu alone: it ends the guest in order. */
+		.own_group = true,
+		.death_signal = SIGKILL,
+		.mask = before,
+	};
+	int pair[2];
+	pid_t pid;
+	int log = open(scratch->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	if (log < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+		fail("the guest's streams: %s", strerror(errno));
+	fcntl(pair[0], F_SETFD, FD_CLOEXEC);
+	build_words(&words, options, scratch, pair[1]);
+	start.argv = words.v;
+	start.out = start.err = log;
+	pid = process_start(&start);
+	if (pid < 0)
+		fail("%s: %s", words.v[0], strerror(errno));
+	close(pair[1]);
+	close(log);
+	*streams = pair[0];
+	return pid;
+}
