@@ -369,6 +369,7 @@ void test_main(void)
 	test_two_counters();
 	test_other_ways();
 	test_pmis();
+	test_nested_paging();
 	if (pmu.global_ctrl)
 		test_random();
 	finish();

@@ -32,7 +32,9 @@ enum {
 	VMCB_ASID = 0x058,
 	VMCB_EXIT_CODE = 0x070,
 	VMCB_EXIT_INFO_1 = 0x078,
+	VMCB_NESTED_PAGING = 0x090,
 	VMCB_EVENT_INJECTION = 0x0a8,
+	VMCB_NESTED_CR3 = 0x0b0,
 	VMCB_ES = 0x400,
 	VMCB_CS = 0x410,
 	VMCB_SS = 0x420,
@@ -50,6 +52,7 @@ enum {
 	VMCB_RIP = 0x578,
 	VMCB_RSP = 0x5d8,
 	VMCB_RAX = 0x5f8,
+	VMCB_PAT = 0x668,
 };
 
 /* Bits of VMCB_INTERCEPTS, in the order of their exit codes. */
@@ -110,6 +113,8 @@ void count_clear(void);
 
 /* svm_pmi.c */
 void test_pmis(void);
+/* svm_nested.c */
+void test_nested_paging(void);
 /* svm_random.c; needs PerfMonV2 */
 void test_random(void);
 #endif

@@ -32,9 +32,9 @@ SEED = os.environ.get("VPMU_SEED")
 MODELS = ["intel-v2", "intel-v3", "intel-v4", "intel-v5"]
 AMD_MODELS = ["amd-k7", "amd-core", "amd-v2"]
 CPUS = {
-    "amd-k7": "EPYC-v1,+svm,+x2apic,+clwb,+ibpb",
-    "amd-core": "EPYC-v1,+svm,+x2apic,+clwb,+ibpb",
-    "amd-v2": "EPYC-Genoa,+svm,+x2apic,+clwb,+ibpb",
+    "amd-k7": "EPYC-v1,+svm,+npt,+x2apic,+clwb,+ibpb",
+    "amd-core": "EPYC-v1,+svm,+npt,+x2apic,+clwb,+ibpb",
+    "amd-v2": "EPYC-Genoa,+svm,+npt,+x2apic,+clwb,+ibpb",
 }
 # What CPUID is to say, as the guests' command line has it.
 CPUID = {

@@ -93,6 +93,7 @@ void vcpu_started(unsigned int index, void *unused)
 	selftest_registers();
 	vcpu = g_new0(struct vcpu, 1);
 	vcpu->index = index;
+	nested_attach(&vcpu->svm.nested);
 	lapic_reset(vcpu);
 	error = vpmu_init(&vcpu->pmu, &config, &source_ops, vcpu);
 	g_assert(error == VPMU_OK);

@@ -5,6 +5,7 @@
  */
 #include "registers.h"
 #include "abi.h"
+#include "nested.h"
 #include "x86.h"
 #include <string.h>
 
@@ -19,6 +20,7 @@ static const char *const names[GUEST_COUNT][2] = {
 	[GUEST_CS] = { "cs", "cs" },
 	[GUEST_SS] = { "ss", "ss" },
 	[GUEST_CR0] = { "cr0", "cr0" },
+	[GUEST_CR3] = { "cr3", "cr3" },
 	[GUEST_CR4] = { "cr4", "cr4" },
 	[GUEST_EFER] = { "efer", "efer" },
 	[GUEST_KGSBASE] = { "k_gs_base", "k_gs_base" },
@@ -150,6 +152,8 @@ bool guest_read(uint64_t vaddr, void *to, size_t length)
 {
 	GByteArray *bytes = scratch();
 
+	if (nested_is_on())
+		return nested_read(vaddr, to, length);
 	if (!qemu_plugin_read_memory_vaddr(vaddr, bytes, length) || bytes->len < length)
 		return false;
 	memcpy(to, bytes->data, length);
@@ -160,6 +164,8 @@ bool guest_write(uint64_t vaddr, const void *from, size_t length)
 {
 	GByteArray *bytes = scratch();
 
+	if (nested_is_on())
+		return nested_write(vaddr, from, length);
 	g_byte_array_append(bytes, from, (guint)length);
 	return qemu_plugin_write_memory_vaddr(vaddr, bytes);
 }

@@ -18,7 +18,9 @@ enum vmcb_field {
 	VMCB_EXIT_CODE = 0x070,
 	VMCB_EXIT_INFO_1 = 0x078,
 	VMCB_EXIT_EVENT = 0x088, /* as VMCB_EVENT_INJECTION: what was being delivered */
+	VMCB_NESTED_PAGING = 0x090, /* bit 0: it is on */
 	VMCB_EVENT_INJECTION = 0x0a8,
+	VMCB_NESTED_CR3 = 0x0b0,
 	VMCB_CS_BASE = 0x418,
 	VMCB_CPL = 0x4cb,
 	VMCB_CR4 = 0x548,

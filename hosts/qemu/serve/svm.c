@@ -30,6 +30,8 @@
 static void set_mode(struct vcpu *vcpu, bool guest_mode)
 {
 	vcpu->svm.guest_mode = guest_mode;
+	if (!guest_mode)
+		vcpu->svm.nested.tables.levels = 0;
 	source_change_mode(vcpu);
 }
 
@@ -88,6 +90,7 @@ static void before_vmrun(unsigned int vcpu_index, void *userdata)
 	vcpu->svm.vmcb = vmcb;
 	vcpu->svm.vmrun_length = site->length;
 	vcpu->svm.intercepts = vmcb_read(vmcb, VMCB_INTERCEPTS);
+	vcpu->svm.nested = nested_enter(vmcb);
 	vcpu->exceptions.pending = injects_exception(vmcb);
 	set_mode(vcpu, true);
 }

@@ -6,6 +6,7 @@
 #ifndef VPMU_QEMU_SVM_H
 #define VPMU_QEMU_SVM_H
 
+#include "guest/nested.h"
 #include "translate/decode.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,6 +20,7 @@ struct svm {
 	bool guest_mode; /* VMRUN has been run, and no #VMEXIT has been seen since */
 	bool resumes;    /* the VMRUN that comes is the plugin's: it undoes a #VMEXIT */
 	uint8_t vmrun_length;
+	struct nested nested;
 	uint64_t vmcb;       /* of the guest that runs */
 	uint64_t intercepts; /* as the VMRUN has found them */
 };
@@ -33,7 +35,6 @@ void svm_look(struct vcpu *vcpu);
 
 /* The vCPU stops. False: between a #VMEXIT of the plugin's own doing and what follows it. */
 bool svm_stop(struct vcpu *vcpu);
-
 
 /* Does the instruction belong to the hypervisor? Then QEMU is to run it. */
 bool svm_intercepts(struct vcpu *vcpu, enum insn_kind kind);
