@@ -334,6 +334,25 @@ unsigned int vpmu_service_due(struct vpmu *pmu)
 	return asked;
 }
 
+bool vpmu_service_binds_nothing(const struct vpmu *pmu)
+{
+	uint64_t look = __atomic_load_n(&pmu->look, __ATOMIC_RELAXED);
+	uint64_t counters = (pmu->dirty | look) & pmu->vendor->enabled(pmu);
+
+	if ((look & (VPMU_LOOK_AT_SOURCE | VPMU_LOOK_AT_FILTER)) || (counters & pmu->reprogrammed))
+		return false;
+	while (counters) {
+		unsigned int counter = vpmu_take(&counters);
+		const struct vpmu_counter *c = counter < VPMU_FIXED
+						       ? &pmu->general[counter]
+						       : &pmu->fixed[counter - VPMU_FIXED];
+
+		if (c->binding == VPMU_UNBOUND)
+			return false;
+	}
+	return true;
+}
+
 /* Emulated instructions have brought the counter to a value that is not a quiet one. */
 static void mind_retired(struct vpmu *pmu, unsigned int counter)
 {

@@ -12,13 +12,25 @@
 
 /* What a VM has; it is freed as KVM frees its own. */
 struct vm_filter {
-	struct vpmu_filter filter; /* first */
+	struct vpmu_filter filter;
+	u64 number; /* of all that have been, from 1 */
 	u64 entries[];
 };
 
-const struct vpmu_filter *vpmu_vm_filter(struct kvm *kvm)
+/*
+ * A vCPU does so itself, so that a filter never changes between two steps of its thread. Numbers
+ * tell filters apart; the memory of one that has gone may be the next one's.
+ */
+void vpmu_adopt_filter(struct kvm_vcpu *vcpu)
 {
-	return (const struct vpmu_filter *)rcu_access_pointer(kvm->arch.pmu_event_filter);
+	struct vpmu_vcpu *own = vcpu_to_vpmu_vcpu(vcpu);
+	const struct vm_filter *made = (void *)srcu_dereference(vcpu->kvm->arch.pmu_event_filter,
+								 &vcpu->kvm->srcu);
+
+	if (!made || made->number == own->filter)
+		return;
+	own->filter = made->number;
+	vpmu_set_filter(&own->pmu, &made->filter);
 }
 
 /* Whether this machine's guests can have it, before any of them does. */
@@ -72,15 +84,13 @@ static struct vm_filter *copy_filter(const struct kvm_pmu_event_filter *header,
 /* A vCPU asks its filter within an SRCU section, so the old one is nobody's after them. */
 static struct vm_filter *replace(struct kvm *kvm, struct vm_filter *made)
 {
+	static atomic64_t numbers;
 	struct vm_filter *old;
-	struct kvm_vcpu *vcpu;
-	unsigned long i;
 
+	made->number = atomic64_inc_return(&numbers);
 	mutex_lock(&kvm->lock);
 	old = (struct vm_filter *)rcu_replace_pointer(kvm->arch.pmu_event_filter,
 						      (void *)made, lockdep_is_held(&kvm->lock));
-	kvm_for_each_vcpu(i, vcpu, kvm)
-		vpmu_set_filter(vcpu_to_vpmu(vcpu), &made->filter);
 	mutex_unlock(&kvm->lock);
 	kvm_make_all_cpus_request(kvm, KVM_REQ_PMU);
 	synchronize_srcu_expedited(&kvm->srcu);

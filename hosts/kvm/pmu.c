@@ -85,6 +85,7 @@ void kvm_pmu_refresh(struct kvm_vcpu *vcpu)
 				     vpmu_error_text(config.vendor, error));
 		config.version = config.general = config.fixed = 0;
 	}
+	own->filter = 0;
 	vpmu_set_svme(&own->pmu, vcpu->arch.efer & EFER_SVME);
 	tell_kvm(vcpu, &config);
 }
@@ -224,26 +225,13 @@ static void release_idle(struct vpmu_vcpu *own)
 		vpmu_release_idle(&own->pmu);
 }
 
-/*
- * The VM has a filter, and may have got it before it knew this vCPU. It is there until the SRCU
- * section ends in which the vCPU is.
- */
-static void adopt_filter(struct kvm_vcpu *vcpu)
-{
-	struct vpmu *pmu = vcpu_to_vpmu(vcpu);
-	const struct vpmu_filter *filter = vpmu_vm_filter(vcpu->kvm);
-
-	if (pmu->filter != filter)
-		vpmu_set_filter(pmu, filter);
-}
-
 /* KVM_REQ_PMU; KVM looks for KVM_REQ_PMI next. */
 void kvm_pmu_handle_event(struct kvm_vcpu *vcpu)
 {
 	struct vpmu_vcpu *own = vcpu_to_vpmu_vcpu(vcpu);
 
 	own->services++;
-	adopt_filter(vcpu);
+	vpmu_adopt_filter(vcpu);
 	if (vpmu_service(&own->pmu) & VPMU_PMI)
 		kvm_make_request(KVM_REQ_PMI, vcpu);
 	release_idle(own);

@@ -58,6 +58,14 @@ int kvm_pmu_rdpmc(struct kvm_vcpu *vcpu, unsigned int index, u64 *data);
 int kvm_pmu_check_rdpmc_early(struct kvm_vcpu *vcpu, unsigned int index);
 bool is_vmware_backdoor_pmc(u32 index);
 
+/*
+ * The same with interrupts off, in the innermost loop around the guest: what needs more than
+ * totals and alarms is left for KVM_REQ_PMU. EXIT_FASTPATH_NONE: not served; as if it had not
+ * been called.
+ */
+fastpath_t kvm_pmu_fast_msr(struct kvm_vcpu *vcpu, bool write);
+fastpath_t kvm_pmu_fast_rdpmc(struct kvm_vcpu *vcpu);
+
 void kvm_pmu_handle_event(struct kvm_vcpu *vcpu);
 void kvm_pmu_deliver_pmi(struct kvm_vcpu *vcpu);
 /* The vCPU stops running for a while, or for good: what is due becomes the local APIC's. */

@@ -12,6 +12,7 @@
 struct vpmu_vcpu {
 	struct vpmu pmu; /* first: pmu.h */
 	struct vpmu_source source;
+	u64 filter;            /* the number of the filter that it has; 0: none yet */
 	unsigned long used_at; /* when a counter was last counting, in jiffies */
 	u64 services;
 	u64 pmis;
@@ -20,7 +21,10 @@ struct vpmu_vcpu {
 /* The PMU that the guest's CPUID says it has. */
 struct vpmu_config vpmu_guest_config(struct kvm_vcpu *vcpu);
 
-/* The VM's filter; NULL: none. */
-const struct vpmu_filter *vpmu_vm_filter(struct kvm *kvm);
+/*
+ * The VM's filter is the vCPU's from now on; the vCPU's thread, within the SRCU section in which
+ * the next service is.
+ */
+void vpmu_adopt_filter(struct kvm_vcpu *vcpu);
 
 #endif

@@ -427,6 +427,16 @@ static inline unsigned int vpmu_service(struct vpmu *pmu)
 }
 
 /*
+ * Would vpmu_service() bind nothing, and end no binding? Then it asks the source for totals and
+ * alarms alone: for hosts that serve an access where their source cannot bind (with interrupts
+ * off, say), and leave the service for later if it has to. Only hints from vpmu_look() may come
+ * between this and the service.
+ *
+ * Context: the vCPU's thread.
+ */
+bool vpmu_service_binds_nothing(const struct vpmu *pmu);
+
+/*
  * End the bindings of counters that are not counting. A stopped counter keeps
  * its binding, because guests stop and start counters all the time: a host
  * calls this when they have been idle for long. Returns how many ended.
