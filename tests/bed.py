@@ -17,6 +17,7 @@ Runs COMMAND there; exits as it does. A single word with spaces is a shell's tex
 Other options are those of vpmu exec, as one word (--cpus=2).
 """
 import os
+import shlex
 import subprocess
 import sys
 
@@ -61,6 +62,12 @@ def options(kernel="6.12", kvm="distribution", parameters=None):
 def run(script, *more, kernel="6.12", kvm="distribution", parameters=None, **environment):
     """Runs a shell's script in it, with more options of vpmu exec."""
     return linux_guest.boot(script, *options(kernel, kvm, parameters), *more, **environment)
+
+
+def debian(script, *more, kernel="6.12"):
+    """A line for a shell in the bed: this shell's script runs in a Debian guest of its KVM."""
+    return shlex.join([VPMU, "exec", "--accel", "kvm", "--kernel", kernel, "--memory", "512M",
+                       *more, "--", "sh", "-c", script])
 
 
 def refuse(message):

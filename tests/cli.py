@@ -100,6 +100,11 @@ def perf_refuses(work):
                         (["--qemu", old, *job], "7.2.22"), (["--qemu", bare, *job], "plugins")):
         shown = " ".join(words).replace(work, "")
         refused(f"vpmu perf {shown} is refused", ["perf", *words], said)
+    for words in (["--pmu", "amd-v2"], ["--cpi", "2"], ["--models", "on"], ["--report", work + "/r"],
+                  ["--trace", work + "/t"], ["--tcg", "x=on"], ["--plugin", "/x"], ["--deterministic"]):
+        refused(f"vpmu perf --accel kvm {words[0]} is refused: its PMU is KVM's",
+                ["perf", "--accel", "kvm", *words, *job], words[0], "KVM's")
+    refused("another accelerator is refused", ["exec", "--accel", "hvf", "true"], "tcg or kvm")
     for words, said in (([], "which command"), (["--fly", "true"], "`--fly'"),
                         (["--cpus", "0", "true"], "--cpus"), (["--", "nosuchprogram"], "nosuchprogram"),
                         (["--module", work + "/none.ko:a=1", "true"], "/none.ko: No such file")):

@@ -32,6 +32,28 @@ def check_bed(kernel):
     check_messages(name, done.stderr)
 
 
+INNER = """
+echo online $(nproc)
+cat
+perf stat -x, -e instructions:u true 2>&1
+dmesg | grep -i "PMU driver" >&2
+exit 5
+"""
+
+
+def check_debian(kernel):
+    """A second level: KVM's PMU over ours."""
+    inner = bed.debian(INNER, "--cpus", "2", kernel=kernel)
+    name = title("a Debian guest in the bed", kernel, 2)
+    done = bed.run(f"echo typed | {inner}; echo status $?")
+    check(f"{name}: it has its CPUs", "online 2" in done.stdout, done)
+    check(f"{name}: streams go in and come out", "typed\n" in done.stdout, done)
+    check(f"{name}: its perf counts by KVM's PMU",
+          re.search(r"^[1-9]\d*,,instructions:u,", done.stdout, re.M)
+          and "PMU driver" in done.stderr, done)
+    check(f"{name}: its status is its program's", "status 5\n" in done.stdout, done)
+
+
 def check_missing_module():
     kvm_amd = bed.module_paths("6.12", "distribution")[-1]
     done = bed.linux_guest.boot("echo ran", "--kernel", "6.12", "--module", kvm_amd)
@@ -47,6 +69,8 @@ def main():
             skip(title("the bed", kernel, 1), bed.missing(kernel))
         else:
             check_bed(kernel)
+    if not bed.missing("6.12"):
+        check_debian("6.12")
     check_missing_module()
     return finish()
 

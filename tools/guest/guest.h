@@ -19,6 +19,7 @@ struct guest_options {
 	struct pmu_options pmu;
 	const char *qemu;    /* as for qemu_find() */
 	const char *kernel;  /* a folder below paths_get()->kernel */
+	const char *accel;   /* "tcg", or "kvm": this machine's, and the PMU is its, too */
 	const char *cpu;     /* a model of QEMU's, with features */
 	const char *cpus;    /* decimal, checked */
 	const char *memory;  /* in QEMU's notation */
@@ -33,7 +34,8 @@ struct guest_options {
 
 #define GUEST_OPTIONS_DEFAULT                                                                      \
 	{                                                                                          \
-		.pmu = PMU_OPTIONS_DEFAULT, .kernel = "6.1", .cpus = "1", .memory = "2G"           \
+		.pmu = PMU_OPTIONS_DEFAULT, .accel = "tcg", .kernel = "6.1", .cpus = "1",          \
+		.memory = "2G"                                                                     \
 	}
 
 /* The lines of --help about them. */
@@ -45,6 +47,8 @@ extern const char guest_usage[];
  * Fails with one line, which names the command argv[0], if one is unknown or no good.
  */
 int guest_options_take(struct guest_options *options, char **argv, const char *usage);
+
+bool guest_has_kvm(const struct guest_options *options);
 
 /* What the guest is to run. */
 struct guest_job {

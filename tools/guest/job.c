@@ -27,6 +27,7 @@ static const char *const modules[] = {
 	"drivers/virtio/virtio_pci_modern_dev",
 	"drivers/virtio/virtio_pci_legacy_dev",
 	"drivers/virtio/virtio_pci",
+	"drivers/virtio/virtio_mmio",
 	"drivers/char/virtio_console",
 	"fs/netfs/netfs",
 	"fs/fscache/fscache",

@@ -6,10 +6,12 @@
 #include "guest.h"
 #include "tools/qemu.h"
 
+#include <errno.h>
 #include <glib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CPUS_MAX 64
 
@@ -35,6 +37,8 @@ const char guest_usage[] =
 	"  --report FILE      append the plugin's report to FILE\n"
 	"  --trace FILE       record what the guest does with its PMU in FILE\n"
 	"  --plugin FILE      the plugin to use\n"
+	"  --accel ACCEL      tcg (default), or kvm: this machine's KVM, and the PMU is KVM's;\n"
+	"                     --pmu is auto or off then\n"
 	"  --module FILE[:PARAMETERS]\n"
 	"                     load this module of the guest's kernel first; repeatable, in order\n"
 	"  --help             this text\n";
@@ -60,10 +64,11 @@ static bool take_option(struct guest_options *options, char **argv, int *i)
 		const char *name;
 		const char **to;
 	} known[] = {
-		{ "--cpu", &options->cpu },         { "--cpus", &options->cpus },
-		{ "--memory", &options->memory },   { "--kernel", &options->kernel },
-		{ "--qemu", &options->qemu },       { "--append", &options->append },
-		{ "--console", &options->console }, { "--tcg", &options->tcg },
+		{ "--accel", &options->accel },   { "--cpu", &options->cpu },
+		{ "--cpus", &options->cpus },     { "--memory", &options->memory },
+		{ "--kernel", &options->kernel }, { "--qemu", &options->qemu },
+		{ "--append", &options->append }, { "--console", &options->console },
+		{ "--tcg", &options->tcg },
 	};
 	const char *value;
 
@@ -119,10 +124,52 @@ static void check_options(const struct guest_options *options)
 	check_kernel(options->kernel);
 }
 
+bool guest_has_kvm(const struct guest_options *options)
+{
+	return !strcmp(options->accel, "kvm");
+}
+
+/* What only TCG and our plugin can do. */
+static const char *option_of_tcg(const struct guest_options *options)
+{
+	const struct pmu_options *pmu = &options->pmu, defaults = PMU_OPTIONS_DEFAULT;
+
+	if (strcmp(pmu->pmu, PMU_AUTO) != 0 && strcmp(pmu->pmu, "off") != 0)
+		return text("--pmu %s", pmu->pmu);
+	if (strcmp(pmu->cpi, defaults.cpi) != 0)
+		return "--cpi";
+	if (strcmp(pmu->models, defaults.models) != 0 || pmu->cache)
+		return "--models";
+	if (pmu->report || pmu->trace)
+		return pmu->report ? "--report" : "--trace";
+	if (options->tcg || pmu->plugin)
+		return pmu->plugin ? "--plugin" : "--tcg";
+	return options->deterministic ? "--deterministic" : NULL;
+}
+
+static void settle_kvm(struct guest_options *options)
+{
+	const char *option = option_of_tcg(options);
+
+	if (option)
+		fail("with --accel kvm the guest's PMU is KVM's: there is no %s", option);
+	if (access("/dev/kvm", R_OK | W_OK))
+		fail("/dev/kvm: %s", strerror(errno));
+	if (!options->cpu)
+		options->cpu = "host";
+	if (!strcmp(options->pmu.pmu, "off"))
+		options->cpu = text("%s,pmu=off", options->cpu);
+}
+
 static void settle(struct guest_options *options)
 {
 	check_options(options);
-	pmu_settle(&options->pmu, &options->cpu);
+	if (guest_has_kvm(options))
+		settle_kvm(options);
+	else if (!strcmp(options->accel, "tcg"))
+		pmu_settle(&options->pmu, &options->cpu);
+	else
+		fail("--accel is tcg or kvm, not `%s'", options->accel);
 }
 
 int guest_options_take(struct guest_options *options, char **argv, const char *usage)

@@ -175,9 +175,10 @@ int guest_run(struct guest_options *options, const struct guest_job *job)
 	catch_signals(&before);
 	atexit(clean_up);
 	make_scratch(options);
-	report = open_report(options);
+	report = guest_has_kvm(options) ? -1 : open_report(options);
 	job_write(options, job, &out, scratch.initramfs);
 	status = run(options, &out, &before);
-	pmu_print_report(report, &options->pmu);
+	if (report >= 0)
+		pmu_print_report(report, &options->pmu);
 	return status;
 }

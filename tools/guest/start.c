@@ -47,9 +47,34 @@ static void find_words(struct args *words, const struct guest_options *options)
 
 	if (error)
 		fail("%s", error);
-	pmu_check_files(&options->pmu);
 	args_add_all(words, qemu.argv.v);
+}
+
+static void add_accelerator(struct args *words, const struct guest_options *options)
+{
+	if (guest_has_kvm(options)) {
+		add_pair(words, "-accel", "kvm");
+		return;
+	}
+	pmu_check_files(&options->pmu);
 	add_pair(words, "-plugin", pmu_plugin_argument(&options->pmu));
+	add_pair(words, "-accel", options->tcg ? text("tcg,%s", options->tcg) : "tcg");
+}
+
+/*
+ * A guest of a guest pays for each exit: microvm has no PCI, and little of what a PC has. Without
+ * an RTC Linux would wait for one for seconds.
+ */
+static void add_machine(struct args *words, const struct guest_options *options)
+{
+	const char *bus = guest_has_kvm(options) ? "device" : "pci";
+
+	add_pair(words, "-machine", guest_has_kvm(options) ? "microvm,rtc=on" : "q35");
+	add_pair(words, "-device", text("virtio-serial-%s,max_ports=2", bus));
+	/* All of this machine's files, of which the guest can write none. */
+	add_pair(words, "-fsdev",
+		 "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap");
+	add_pair(words, "-device", text("virtio-9p-%s,fsdev=root,mount_tag=root", bus));
 }
 
 static void build_words(struct args *words, const struct guest_options *options,
@@ -58,8 +83,8 @@ static void build_words(struct args *words, const struct guest_options *options,
 	const char *kernel = text("%s/%s", paths_get()->kernel, options->kernel);
 
 	find_words(words, options);
-	add_pair(words, "-machine", "q35");
-	add_pair(words, "-accel", options->tcg ? text("tcg,%s", options->tcg) : "tcg");
+	add_machine(words, options);
+	add_accelerator(words, options);
 	add_pair(words, "-cpu",
 		 text("%s%s", options->cpu, options->deterministic ? deterministic_features : ""));
 	for (size_t i = 0;
@@ -83,12 +108,7 @@ static void build_words(struct args *words, const struct guest_options *options,
 		 text("file,id=console,path=%s", args_double_commas(scratch->console)));
 	add_pair(words, "-serial", "chardev:console");
 	add_pair(words, "-chardev", text("socket,id=port,fd=%d", port));
-	add_pair(words, "-device", "virtio-serial-pci,max_ports=2");
 	add_pair(words, "-device", "virtserialport,chardev=port,nr=1");
-	/* All of this machine's files, of which the guest can write none. */
-	add_pair(words, "-fsdev",
-		 "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap");
-	add_pair(words, "-device", "virtio-9p-pci,fsdev=root,mount_tag=root");
 }
 
 pid_t guest_start(const struct guest_options *options, const struct scratch *scratch,
