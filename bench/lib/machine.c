@@ -97,6 +97,14 @@ static void read_virtual(struct machine *machine)
 	snprintf(machine->virtual, sizeof(machine->virtual), "%s", name);
 }
 
+bool machine_has_cycles(void)
+{
+	struct machine machine;
+
+	read_virtual(&machine);
+	return !strstr(machine.virtual, "TCG");
+}
+
 /* "Mitigation: Retpolines; STIBP: disabled" -> "Retpolines". */
 static void shorten(char *line)
 {
@@ -187,8 +195,7 @@ void machine_read(struct machine *machine)
 		 __VERSION__ ", " BENCH_FLAGS);
 #endif
 	machine->tsc_hz = measure_frequency();
-	/* Under a translator an addition is no cycle. */
-	if (!strstr(machine->virtual, "TCG"))
+	if (machine_has_cycles())
 		machine->core_hz = measure_core_frequency();
 }
 

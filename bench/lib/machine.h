@@ -23,6 +23,10 @@ struct machine {
 	double core_hz;        /* 0: not known */
 };
 
+/* False under a translator: there an addition is no cycle, nor is a tick of the time stamp counter.
+ */
+bool machine_has_cycles(void);
+
 void machine_read(struct machine *machine);
 void machine_print(FILE *file, const struct machine *machine);
 /* An object with the fields above. */
