@@ -28,9 +28,9 @@ def refused(sentence, words, *said):
 
 
 def refusals(work):
-    refused("bench without a benchmark is refused", [], "exit, pmi and guest")
-    refused("an unknown benchmark is refused", ["fly"], "`fly'", "exit, pmi and guest")
-    refused("an option before the benchmark is refused", ["--quick", "exit"], "exit, pmi and guest")
+    refused("bench without a benchmark is refused", [], "exit, pmi, guest and vmexit")
+    refused("an unknown benchmark is refused", ["fly"], "`fly'", "exit, pmi, guest and vmexit")
+    refused("an option before the benchmark is refused", ["--quick", "exit"], "exit, pmi, guest and vmexit")
     refused("an unknown option is refused", ["exit", "--fly"], "`--fly'", "--json", "--plot")
     refused("an argument too many is refused", ["exit", "exit"], "`exit'")
     refused("bench exit has no --trace", ["exit", "--trace", "x"], "`--trace'")

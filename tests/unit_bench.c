@@ -19,6 +19,11 @@
 #include "bench/lib/json.h"
 #include "bench/lib/measure.h"
 #include "bench/lib/report.h"
+#if defined(__x86_64__)
+#include "bench/vmexit/figures.h"
+#include "bench/vmexit/guest.h"
+#include "bench/vmexit/pmu.h"
+#endif
 
 /* U+FFFD in UTF-8. */
 #define REPLACED "\xef\xbf\xbd"
@@ -222,6 +227,143 @@ static void a_number_that_is_none_is_absent(void **state)
 	assert_int_equal(value.kind, REPORT_ABSENT);
 }
 
+#if defined(__x86_64__)
+static void fill(struct measure_samples *samples, const double *values, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		measure_add(samples, values[i]);
+}
+
+static void an_exit_is_the_difference_of_two_undisturbed_batches(void **state)
+{
+	static const double small[] = { 1400, 9000, 1400, 1400 };
+	static const double large[] = { 3400, 3400, 7000, 3400 };
+	struct measure_samples of_small = { 0 }, of_large = { 0 };
+	struct figures_count figure;
+
+	(void)state;
+	fill(&of_small, small, 4);
+	fill(&of_large, large, 4);
+	figure = figures_count(&of_small, 4, &of_large, 12);
+	assert_true(figure.each == 250);
+	assert_true(figure.is_whole);
+	assert_true(figure.undisturbed == 0.75);
+	measure_free(&of_small);
+	measure_free(&of_large);
+}
+
+static void what_few_batches_had_is_not_the_exit(void **state)
+{
+	/* One that is below the others; and interrupts in most. */
+	static const double small[] = { 1392, 1400, 1400, 1400, 4800, 4800, 4800, 4900 };
+	static const double large[] = { 3400, 3400, 6700, 6700, 6700, 6900, 6950, 7000 };
+	struct measure_samples of_small = { 0 }, of_large = { 0 };
+	struct figures_count figure;
+
+	(void)state;
+	fill(&of_small, small, 8);
+	fill(&of_large, large, 8);
+	figure = figures_count(&of_small, 4, &of_large, 12);
+	assert_true(figure.small == 1400 && figure.large == 3400);
+	assert_true(figure.each == 250);
+	measure_free(&of_small);
+	measure_free(&of_large);
+}
+
+static void an_exit_that_is_not_whole_is_told(void **state)
+{
+	static const double small[] = { 1400 }, large[] = { 3404 };
+	struct measure_samples of_small = { 0 }, of_large = { 0 };
+	struct figures_count figure;
+
+	(void)state;
+	fill(&of_small, small, 1);
+	fill(&of_large, large, 1);
+	figure = figures_count(&of_small, 4, &of_large, 12);
+	assert_true(figure.each == 250.5);
+	assert_false(figure.is_whole);
+	measure_free(&of_small);
+	measure_free(&of_large);
+}
+
+static void an_exit_without_batches_is_no_number(void **state)
+{
+	struct measure_samples none = { 0 };
+
+	(void)state;
+	assert_true(isnan(figures_count(&none, 4, &none, 12).each));
+	assert_true(figures_over(102.7, 100) > 2.69 && figures_over(102.7, 100) < 2.71);
+	assert_true(isnan(figures_over(100, NAN)));
+}
+
+static struct kvm_cpuid2 *cpuid_of(struct kvm_cpuid_entry2 vendor, struct kvm_cpuid_entry2 other)
+{
+	struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + 2 * sizeof(vendor));
+
+	cpuid->nent = 2;
+	cpuid->entries[0] = vendor;
+	cpuid->entries[1] = other;
+	return cpuid;
+}
+
+static const struct kvm_cpuid_entry2 amd = { .ebx = 0x68747541 };
+static const struct kvm_cpuid_entry2 intel = { .ebx = 0x756e6547 };
+
+/* There is no KVM: what it says for itself is left out. */
+static void the_guest_programs_the_pmu_that_cpuid_has(void **state)
+{
+	static const struct {
+		const struct kvm_cpuid_entry2 *vendor;
+		struct kvm_cpuid_entry2 other;
+		uint32_t select, event, control, low, high;
+	} rows[] = {
+		{ &amd, { .function = 0x80000001 }, 0xc0010000, 0x4300c0, 0, 0, 0 },
+		{ &amd, { .function = 0x80000001, .ecx = 1 << 23 }, 0xc0010200, 0x4300c0, 0, 0, 0 },
+		{ &amd,
+		  { .function = 0x80000022, .eax = 1, .ebx = 6 },
+		  0xc0010200,
+		  0x4300c0,
+		  0xc0000301,
+		  0x3f,
+		  0 },
+		{ &intel, { .function = 10, .eax = 0x300401 }, 0x186, 0x4300c0, 0, 0, 0 },
+		{ &intel,
+		  { .function = 10, .eax = 0x300802, .edx = 3 },
+		  0x186,
+		  0x4300c0,
+		  0x38f,
+		  0xff,
+		  7 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct kvm_cpuid2 *cpuid = cpuid_of(*rows[i].vendor, rows[i].other);
+		struct pmu pmu = pmu_of(-1, cpuid);
+		struct guest_write writes[PMU_WRITES];
+
+		pmu_writes(&pmu, PMU_INSTRUCTIONS, writes);
+		assert_int_equal(writes[0].msr, rows[i].select);
+		assert_int_equal(writes[0].low, rows[i].event);
+		assert_int_equal(writes[1].msr, rows[i].control);
+		assert_int_equal(writes[1].low, rows[i].low);
+		assert_int_equal(writes[1].high, rows[i].high);
+		pmu_writes(&pmu, PMU_OFF, writes);
+		assert_int_equal(writes[0].msr, 0);
+		free(cpuid);
+	}
+}
+
+static void a_cpuid_without_a_pmu_is_told(void **state)
+{
+	struct kvm_cpuid2 *cpuid = cpuid_of(intel, (struct kvm_cpuid_entry2){ .function = 10 });
+
+	(void)state;
+	assert_non_null(pmu_of(-1, cpuid).none);
+	free(cpuid);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +376,14 @@ int main(void)
 		cmocka_unit_test(json_has_the_titles_and_decimals_of_columns),
 		cmocka_unit_test(json_escapes_what_it_must),
 		cmocka_unit_test(a_number_that_is_none_is_absent),
+#if defined(__x86_64__)
+		cmocka_unit_test(an_exit_is_the_difference_of_two_undisturbed_batches),
+		cmocka_unit_test(what_few_batches_had_is_not_the_exit),
+		cmocka_unit_test(an_exit_that_is_not_whole_is_told),
+		cmocka_unit_test(an_exit_without_batches_is_no_number),
+		cmocka_unit_test(the_guest_programs_the_pmu_that_cpuid_has),
+		cmocka_unit_test(a_cpuid_without_a_pmu_is_told),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,13 +10,18 @@
 #include "bench/lib/machine.h"
 #include "bench/lib/measure.h"
 #include "bench/pmi/pmi.h"
+#include "bench/vmexit/vmexit.h"
 #include "commands.h"
+#include "events.h"
 #include "pmu.h"
 #include "process/args.h"
 #include "process/process.h"
 #include "qemu.h"
 #include "util.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
@@ -28,13 +33,14 @@
 #define PLOT_CHECK_SECONDS 60
 
 const char bench_usage[] =
-	"usage: vpmu bench exit|pmi|guest [options]\n"
+	"usage: vpmu bench exit|pmi|guest|vmexit [options]\n"
 	"\n"
 	"Measures what a PMU costs, vpmu's and what hypervisors do instead, in one run.\n"
 	"\n"
 	"  exit           each instruction that a host emulates for its guest\n"
 	"  pmi            each overflow interrupt of a guest that samples, on real perf events\n"
 	"  guest          programs and single accesses in guests of QEMU's TCG; takes minutes\n"
+	"  vmexit         exits of guests of this machine's KVM, by their PMU's state\n"
 	"\n"
 	"  --cpu N        the CPU to run on (default: the one it is started on)\n"
 	"  --repeat N     samples of each figure, 1 to 1000000\n"
@@ -46,6 +52,9 @@ const char bench_usage[] =
 	"  --model MODEL  guest: the guests' CPU, as QEMU's -cpu (default: Skylake-Server)\n"
 	"  --pmu PMU      guest: their PMU (default: what such a CPU has)\n"
 	"  --trace FILE   pmi: replay this trace (repeatable; default: those that are shipped)\n"
+	"  --exits LIST   vmexit: of cpuid, rdmsr, wrmsr, rdpmc, pio, mmio, hlt (default: all)\n"
+	"  --states LIST  vmexit: of off, idle, cycles, instructions (default: all)\n"
+	"  --leaf N       vmexit: the leaf of CPUID (default: 0)\n"
 	"  --help         this text\n";
 
 static const struct benchmark {
@@ -53,10 +62,12 @@ static const struct benchmark {
 	const char *(*run)(const struct bench_options *options, struct report *report);
 	bool takes_traces;
 	bool starts_guests;
+	bool is_of_kvm;
 } benchmarks[] = {
 	{ .name = "exit", .run = bench_exit },
 	{ .name = "pmi", .run = bench_pmi, .takes_traces = true },
 	{ .name = "guest", .run = bench_guest, .starts_guests = true },
+	{ .name = "vmexit", .run = bench_vmexit, .is_of_kvm = true },
 };
 
 struct settings {
@@ -68,6 +79,7 @@ struct settings {
 	bool details;
 	const char *plot; /* file */
 	struct args traces;
+	struct bench_vmexit vmexit;
 };
 
 static const struct benchmark *find_benchmark(const char *name)
@@ -76,9 +88,9 @@ static const struct benchmark *find_benchmark(const char *name)
 		if (!strcmp(benchmarks[i].name, name))
 			return &benchmarks[i];
 	if (name[0] == '-')
-		fail("bench: which benchmark? There are exit, pmi and guest, and options "
+		fail("bench: which benchmark? There are exit, pmi, guest and vmexit, and options "
 		     "come after it");
-	fail("bench: unknown benchmark `%s'; there are exit, pmi and guest", name);
+	fail("bench: unknown benchmark `%s'; there are exit, pmi, guest and vmexit", name);
 }
 
 static unsigned long number(const char *option, const char *value, unsigned long least,
@@ -90,6 +102,32 @@ static unsigned long number(const char *option, const char *value, unsigned long
 		fail("bench: %s takes a number from %lu to %lu, not `%s'", option, least, most,
 		     value);
 	return number;
+}
+
+/* Leaves are mostly written in hexadecimal. */
+static uint32_t leaf_number(const char *value)
+{
+	char *end;
+	guint64 number = g_ascii_strtoull(value, &end, 0);
+
+	if (!g_ascii_isdigit(*value) || *end || number > UINT32_MAX)
+		fail("bench: --leaf takes a number from 0 to 0xffffffff, not `%s'", value);
+	return (uint32_t)number;
+}
+
+static bool kvm_option(struct bench_vmexit *vmexit, char **argv, int *i)
+{
+	const char *value;
+
+	if ((value = option_value(argv, i, "--exits")))
+		vmexit->exits = value;
+	else if ((value = option_value(argv, i, "--states")))
+		vmexit->states = value;
+	else if ((value = option_value(argv, i, "--leaf")))
+		vmexit->leaf = leaf_number(value);
+	else
+		return false;
+	return true;
 }
 
 /* An option with a value; false: it is another. */
@@ -112,7 +150,7 @@ static bool value_option(struct settings *settings, char **argv, int *i)
 	else if (settings->benchmark->starts_guests && (value = option_value(argv, i, "--pmu")))
 		settings->pmu.pmu = value;
 	else
-		return false;
+		return settings->benchmark->is_of_kvm && kvm_option(&settings->vmexit, argv, i);
 	return true;
 }
 
@@ -126,10 +164,11 @@ static void parse_option(struct settings *settings, char **argv, int *i)
 		settings->json = true;
 	else if (!value_option(settings, argv, i))
 		fail("bench %s: unknown option or argument `%s'; there are --cpu, --repeat, "
-		     "--seconds, --quick, --details, --json, --plot%s%s and --help",
+		     "--seconds, --quick, --details, --json, --plot%s%s%s and --help",
 		     settings->benchmark->name, argv[*i],
 		     settings->benchmark->takes_traces ? ", --trace" : "",
-		     settings->benchmark->starts_guests ? ", --model, --pmu" : "");
+		     settings->benchmark->starts_guests ? ", --model, --pmu" : "",
+		     settings->benchmark->is_of_kvm ? ", --exits, --states, --leaf" : "");
 }
 
 static void show_progress(double part)
@@ -173,6 +212,12 @@ static const char *command_again(const struct settings *settings)
 	if (options->guest)
 		command = text("%s --model %s --pmu %s", command, quoted(options->guest->cpu),
 			       options->guest->pmu);
+	if (settings->vmexit.exits)
+		command = text("%s --exits %s", command, quoted(settings->vmexit.exits));
+	if (settings->vmexit.states)
+		command = text("%s --states %s", command, quoted(settings->vmexit.states));
+	if (settings->vmexit.leaf)
+		command = text("%s --leaf %#x", command, settings->vmexit.leaf);
 	for (size_t i = 0; i < options->trace_count; i++)
 		command = text("%s --trace %s", command, quoted(options->traces[i]));
 	return command;
@@ -274,6 +319,38 @@ static void find_guest_parts(struct settings *settings)
 	settings->options.guest = &parts;
 }
 
+/* The first event of this processor that counts all of a class; 0: none is known. */
+static uint64_t event_of(enum family family, enum event_class class)
+{
+	const struct event_row *row = NULL;
+
+	while ((row = event_next(family, row)))
+		if (row->class == class && !row->cycles) {
+			const struct event_encoding encoding = event_encoding(family, row);
+
+			return (encoding.select & 0xff) | (uint64_t)encoding.umask << 8 |
+			       (uint64_t)(encoding.select >> 8) << 32;
+		}
+	return 0;
+}
+
+static void find_host_events(struct bench_vmexit *vmexit)
+{
+#if defined(__x86_64__)
+	unsigned int a, b, c, d;
+	enum family family;
+
+	__cpuid(0, a, b, c, d);
+	family = b == signature_INTEL_ebx ? family_of(VPMU_INTEL, 0) : family_of(VPMU_AMD, 0);
+	__cpuid(1, a, b, c, d);
+	family = family_of(family_vendor(family), a);
+	vmexit->calls = event_of(family, CLASS_CALL);
+	vmexit->returns = event_of(family, CLASS_RETURN);
+#else
+	(void)vmexit;
+#endif
+}
+
 static int run(struct settings *settings)
 {
 	struct report report = { NULL, NULL };
@@ -286,6 +363,9 @@ static int run(struct settings *settings)
 		plot = open_plot(settings->plot);
 	if (settings->benchmark->starts_guests)
 		find_guest_parts(settings);
+	if (settings->benchmark->is_of_kvm)
+		find_host_events(&settings->vmexit);
+	settings->options.vmexit = &settings->vmexit;
 	machine_read(&machine);
 	error = settings->benchmark->run(&settings->options, &report);
 	if (settings->options.progress)
@@ -312,7 +392,7 @@ int command_bench(int argc, char **argv)
 			return 0;
 		}
 	if (argc < 2)
-		fail("bench: which benchmark? There are exit, pmi and guest");
+		fail("bench: which benchmark? There are exit, pmi, guest and vmexit");
 	settings.benchmark = find_benchmark(argv[1]);
 	for (int i = 2; i < argc; i++)
 		parse_option(&settings, argv, &i);

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* bench guest: what it starts, all of one build. */
 struct bench_guest_parts {
@@ -20,6 +21,14 @@ struct bench_guest_parts {
 	const char *no_linux; /* NULL, or why there are no Linux guests */
 };
 
+/* bench vmexit */
+struct bench_vmexit {
+	const char *exits, *states; /* lists of names; NULL: all */
+	uint32_t leaf;              /* of CPUID */
+	/* This processor's events of near calls and returns, as perf's raw ones; 0: not known. */
+	uint64_t calls, returns;
+};
+
 struct bench_options {
 	int cpu;             /* to run on, already done; for what is started besides */
 	bool quick;          /* every figure once, roughly: for tests */
@@ -29,6 +38,7 @@ struct bench_options {
 	const char *const *traces;
 	size_t trace_count;
 	const struct bench_guest_parts *guest;
+	const struct bench_vmexit *vmexit;
 	/* NULL, or called now and then: part of all is done. */
 	void (*progress)(double part);
 };
