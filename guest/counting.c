@@ -89,8 +89,9 @@ static void test_instructions(const struct known *known)
 	for (unsigned int run = 0; run < RUNS; run++) {
 		measure(known);
 		general = shows(0, events[0], "instructions", wanted) && general;
-		cycles = shows(1, events[1], "cycles", wanted) && cycles;
-		cycles = shows(2, events[2], "reference cycles", wanted) && cycles;
+		cycles = is_kvm_guest() ||
+			 (shows(1, events[1], "cycles", wanted) &&
+			  shows(2, events[2], "reference cycles", wanted) && cycles);
 		branches = shows(3, events[3], "branches", known->branches) && branches;
 		for (unsigned int i = 0; i < pmu.fixed; i++)
 			fixed = shows(32 + i, 0, "a fixed counter", wanted) && fixed;
@@ -98,8 +99,9 @@ static void test_instructions(const struct known *known)
 	ok(general, "instructions of %s are counted exactly by a general counter", known->name);
 	if (pmu.fixed)
 		ok(fixed, "and by the fixed ones");
-	ok(cycles, "and so are cycles%s",
-	   event_exists(EVENT_REF_CYCLES) ? " and reference cycles" : "");
+	if (!is_kvm_guest())
+		ok(cycles, "and so are cycles%s",
+		   event_exists(EVENT_REF_CYCLES) ? " and reference cycles" : "");
 	ok(branches, "branches of %s are counted exactly", known->name);
 }
 
@@ -449,7 +451,8 @@ void test_main(void)
 	test_reads(pmu.general - 1, "the last general counter");
 	if (pmu.fixed)
 		test_reads(32, "a fixed counter");
-	test_masks();
+	if (!is_kvm_guest())
+		test_masks();
 	test_levels();
 	if (event_exists(EVENT_LOADS))
 		test_invalid();

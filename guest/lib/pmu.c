@@ -108,6 +108,11 @@ static void find_intel(void)
 	pmu.masked = LVT_MASKED;
 }
 
+bool is_kvm_guest(void)
+{
+	return option("kvm", 0);
+}
+
 static void find_v2(void)
 {
 	pmu.version = 2;

@@ -98,6 +98,13 @@ enum { FIXED_OS = 1, FIXED_USR = 2, FIXED_ANY = 4, FIXED_PMI = 8, FIXED_ALL = 3 
 #define DEBUGCTL_FREEZE_PERFMON_ON_PMI (1ull << 12)
 #define CAPABILITIES_FW_WRITE          (1ull << 13)
 
+/*
+ * "kvm=1": KVM's guest. Its VMM writes a zero to GLOBAL_CTRL at RESET and hides the bit of
+ * CPUID.80000022H that tells of freezing, KVM has DbgCtl's bits, and what KVM emulates takes no
+ * cycles of the guest's.
+ */
+bool is_kvm_guest(void);
+
 /* What CPUID says, and what follows from it; pmu_find() fills it. */
 struct pmu {
 	bool amd;

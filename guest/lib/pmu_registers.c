@@ -118,7 +118,7 @@ static void add_amd_v2(void)
 	add((struct pmu_register){ "PerfCntrGlobalStatusSet", REGISTER_STATUS_CHANGE, WRITES_ACT,
 				   MSR_AMD_GLOBAL_STATUS_SET, 1, 1, there, status, ~status });
 	/* Without PerfMonV2 nothing of it is the PMU's. */
-	if (there)
+	if (there && !is_kvm_guest())
 		add((struct pmu_register){ "DbgCtl", REGISTER_DEBUG_CONTROL, WRITES_KEPT,
 					   MSR_DEBUGCTL, 1, 1, 1, kept, pins });
 }
@@ -150,7 +150,8 @@ const struct pmu_register *pmu_register_of(uint32_t msr, unsigned int *n)
 
 bool pmu_register_is_reset(const struct pmu_register *row)
 {
-	uint64_t wanted = row->kind == REGISTER_GLOBAL_CONTROL ? pmu_general_mask() : 0;
+	bool starts_on = row->kind == REGISTER_GLOBAL_CONTROL && !is_kvm_guest();
+	uint64_t wanted = starts_on ? pmu_general_mask() : 0;
 	bool reset = true;
 
 	if (row->kind == REGISTER_OTHERS || row->first == MSR_PERF_CAPABILITIES)
