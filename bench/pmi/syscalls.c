@@ -28,6 +28,12 @@ const char *const syscall_names[SYSCALL_KINDS] = {
 	[SYSCALL_RETURN] = "rt_sigreturn",  [SYSCALL_OTHER] = "other",
 };
 
+/*
+ * Stops of a child that comes to its end are some ten thousand; of one that an event interrupts
+ * again and again before it has done anything there is no end.
+ */
+#define STOPS_MAX 200000
+
 /* What the child tells. */
 struct told {
 	struct replay_result result;
@@ -76,7 +82,7 @@ static const char *watch(pid_t child, struct syscalls *syscalls)
 	int signal = 0;
 	int status;
 
-	for (;;) {
+	for (unsigned int stops = 0; stops < STOPS_MAX; stops++) {
 		struct __ptrace_syscall_info info;
 
 		if (ptrace(PTRACE_SYSCALL, child, NULL, (void *)(intptr_t)signal))
@@ -95,6 +101,7 @@ static const char *watch(pid_t child, struct syscalls *syscalls)
 			return strerror(errno);
 		count(syscalls, &phase, &info);
 	}
+	return "the replay whose system calls are counted does not come to its end";
 }
 
 static _Noreturn void be_watched(const struct plan *plan, const struct subject_ops *ops,
