@@ -567,9 +567,17 @@ static void check_retired(const struct experiment *x)
  * Eager alarms: a PMI exactly when the model wants one. Lazy ones: no more of
  * them than overflows, and one at the latest when an alarm has been told of.
  */
+/* Bindings that have been asked for, whatever the answer, and ended. */
+static unsigned int bindings(const struct experiment *x)
+{
+	return x->m->source.binds + x->m->source.refusals + x->m->source.unbinds;
+}
+
 static void compare_service(struct experiment *x)
 {
 	bool owed = owes_pmi(x);
+	bool binds_nothing = vpmu_service_binds_nothing(&x->m->pmu);
+	unsigned int before = bindings(x);
 	unsigned int asked = vpmu_service(&x->m->pmu);
 	bool pmi = asked & VPMU_PMI;
 	bool wanted = x->model.pmis_wanted > 0;
@@ -584,6 +592,8 @@ static void compare_service(struct experiment *x)
 	}
 	if (asked != (pmi ? model_pmi(&x->model) : 0))
 		differ(x, "the service asks for %x", asked);
+	if (binds_nothing && bindings(x) != before)
+		differ(x, "the service has bound what it was not to bind");
 	check_alarms(x);
 	note_retired(x);
 	check_retired(x);
