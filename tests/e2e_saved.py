@@ -25,7 +25,7 @@ SEED = int(os.environ.get("VPMU_SEED", "0")) or random.randrange(1, 1 << 32)
 MOMENTS = int(os.environ.get("VPMU_MOMENTS", "6"))
 PROGRAMS = unpacked.BUILD + "/tests/programs/"
 # What the module that hangs is made of needs these, where they are modules.
-VIRTIO = ["virtio", "virtio_ring"]
+VIRTIO = ["virtio_ring", "virtio"]
 COMMANDS = ["bash", "cat", "mount", "perf", "sleep", "taskset"]
 
 INIT = """#!/bin/bash
@@ -53,7 +53,7 @@ until read -t 0; do
 	echo "turn $turn"
 done
 echo hang
-for module in /virtio*.ko; do
+for module in /virtio_ring.ko /virtio.ko; do
 	[ ! -e $module ] || load $module
 done
 taskset -c 1 load /hang.ko &
