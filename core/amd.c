@@ -159,8 +159,7 @@ static enum vpmu_answer write_evtsel(struct vpmu *pmu, unsigned int i, uint64_t 
 {
 	value &= EVTSEL_KEPT | (pmu->config.nested ? EVTSEL_HOST_GUEST : 0);
 	vpmu_select(pmu, i, value);
-	pmu->restricted &= ~vpmu_bit(i);
-	pmu->restricted |= value & EVTSEL_HOST_GUEST ? vpmu_bit(i) : 0;
+	vpmu_put(&pmu->restricted, i, value & EVTSEL_HOST_GUEST);
 	return VPMU_DONE;
 }
 

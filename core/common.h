@@ -30,13 +30,6 @@ static inline struct vpmu_event vpmu_selected_event(uint64_t evtsel)
 	};
 }
 
-/* Whether the counter's own register enables it. */
-static inline void vpmu_set_selected(struct vpmu *pmu, unsigned int counter, bool selected)
-{
-	pmu->selected &= ~vpmu_bit(counter);
-	pmu->selected |= selected ? vpmu_bit(counter) : 0;
-}
-
 /* A new event select, of which the vendor has checked the bits. */
 static inline void vpmu_select(struct vpmu *pmu, unsigned int counter, uint64_t evtsel)
 {
@@ -50,8 +43,8 @@ static inline void vpmu_select(struct vpmu *pmu, unsigned int counter, uint64_t 
 		pmu->interrupting ^= vpmu_bit(counter);
 	}
 	pmu->event_select[counter] = evtsel;
-	vpmu_set_selected(pmu, counter, (evtsel & VPMU_EVTSEL_EN) &&
-						(evtsel & (VPMU_EVTSEL_USR | VPMU_EVTSEL_OS)));
+	vpmu_put(&pmu->selected, counter,
+		 (evtsel & VPMU_EVTSEL_EN) && (evtsel & (VPMU_EVTSEL_USR | VPMU_EVTSEL_OS)));
 	if (changed & ~(VPMU_EVTSEL_INT | VPMU_EVTSEL_EN))
 		vpmu_reprogram(pmu, vpmu_bit(counter));
 	else

@@ -163,14 +163,9 @@ static void set_retired(struct vpmu *pmu, unsigned int counter, bool counting)
 {
 	uint64_t kinds = vpmu_counter_at(pmu, counter)->retired_kinds;
 
-	pmu->retired_any &= ~vpmu_bit(counter);
-	pmu->retired_any |= counting && kinds ? vpmu_bit(counter) : 0;
-	while (kinds) {
-		unsigned int kind = vpmu_take(&kinds);
-
-		pmu->retired[kind] &= ~vpmu_bit(counter);
-		pmu->retired[kind] |= counting ? vpmu_bit(counter) : 0;
-	}
+	vpmu_put(&pmu->retired_any, counter, counting && kinds);
+	while (kinds)
+		vpmu_put(&pmu->retired[vpmu_take(&kinds)], counter, counting);
 }
 
 static void start(struct vpmu *pmu, unsigned int counter)
@@ -341,15 +336,10 @@ bool vpmu_service_binds_nothing(const struct vpmu *pmu)
 
 	if ((look & (VPMU_LOOK_AT_SOURCE | VPMU_LOOK_AT_FILTER)) || (counters & pmu->reprogrammed))
 		return false;
-	while (counters) {
-		unsigned int counter = vpmu_take(&counters);
-		const struct vpmu_counter *c = counter < VPMU_FIXED
-						       ? &pmu->general[counter]
-						       : &pmu->fixed[counter - VPMU_FIXED];
-
-		if (c->binding == VPMU_UNBOUND)
+	while (counters) /* they are only read */
+		if (vpmu_counter_at((struct vpmu *)pmu, vpmu_take(&counters))->binding ==
+		    VPMU_UNBOUND)
 			return false;
-	}
 	return true;
 }
 

@@ -121,6 +121,12 @@ static inline unsigned int vpmu_lowest(uint64_t set)
 		   : 32 + (unsigned int)__builtin_ctz((uint32_t)(set >> 32));
 }
 
+/* Whether the counter is in the set. */
+static inline void vpmu_put(uint64_t *counters, unsigned int counter, bool in)
+{
+	*counters = (*counters & ~vpmu_bit(counter)) | (in ? vpmu_bit(counter) : 0);
+}
+
 /* Take the lowest counter out of a set that is not empty. */
 static inline unsigned int vpmu_take(uint64_t *counters)
 {
