@@ -37,9 +37,8 @@ static int run(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : NULL;
 
 	if (!name)
-		fail("which command? There are run, perf, exec, bench, replay and info (and "
-		     "--help, "
-		     "--version)");
+		fail("which command? There are run, perf, exec, bench, replay and info "
+		     "(and --help, --version)");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (!strcmp(name, commands[i].name))
 			return commands[i].run(argc - 1, argv + 1);

@@ -51,25 +51,16 @@ static void check_models(const struct pmu_options *options)
 
 bool pmu_option(struct pmu_options *options, char **argv, int *i)
 {
-	const struct {
-		const char *name;
-		const char **to;
-	} known[] = {
+	const struct option_text known[] = {
 		{ "--pmu", &options->pmu },       { "--cpi", &options->cpi },
 		{ "--report", &options->report }, { "--trace", &options->trace },
 		{ "--plugin", &options->plugin }, { "--models", &options->models },
 		{ "--cache", &options->cache },
 	};
-	const char *value = NULL;
 	struct cpi cpi;
-	size_t which = 0;
 
-	while (which < sizeof(known) / sizeof(known[0]) &&
-	       !(value = option_value(argv, i, known[which].name)))
-		which++;
-	if (!value)
+	if (!option_take(argv, i, known, sizeof(known) / sizeof(known[0])))
 		return false;
-	*known[which].to = value;
 	check_pmu(options->pmu);
 	if (!arguments_cpi(options->cpi, &cpi))
 		fail("--cpi is a number from 0.001 to 1000 with at most three decimals, not `%s'",

@@ -89,3 +89,16 @@ const char *option_value(char **argv, int *i, const char *name)
 		fail("%s needs a value", name);
 	return value;
 }
+
+bool option_take(char **argv, int *i, const struct option_text *options, size_t count)
+{
+	for (size_t k = 0; k < count; k++) {
+		const char *value = option_value(argv, i, options[k].name);
+
+		if (value) {
+			*options[k].to = value;
+			return true;
+		}
+	}
+	return false;
+}

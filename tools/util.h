@@ -7,6 +7,7 @@
 #define VPMU_TOOLS_UTIL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* The exit status of every refusal: bad usage, or something that is missing. */
 #define EXIT_REFUSED 2
@@ -33,5 +34,14 @@ bool is_program(const char *path);
  * is missing.
  */
 const char *option_value(char **argv, int *i, const char *name);
+
+/* An option whose value is kept as it is. */
+struct option_text {
+	const char *name;
+	const char **to;
+};
+
+/* Takes argv[*i] if it is one of them, as option_value() does. */
+bool option_take(char **argv, int *i, const struct option_text *options, size_t count);
 
 #endif

@@ -60,25 +60,16 @@ static bool take_repeatable(struct guest_options *options, char **argv, int *i)
 
 static bool take_option(struct guest_options *options, char **argv, int *i)
 {
-	const struct {
-		const char *name;
-		const char **to;
-	} known[] = {
+	const struct option_text known[] = {
 		{ "--accel", &options->accel },   { "--cpu", &options->cpu },
 		{ "--cpus", &options->cpus },     { "--memory", &options->memory },
 		{ "--kernel", &options->kernel }, { "--qemu", &options->qemu },
 		{ "--append", &options->append }, { "--console", &options->console },
 		{ "--tcg", &options->tcg },
 	};
-	const char *value;
 
-	for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++) {
-		value = option_value(argv, i, known[k].name);
-		if (value) {
-			*known[k].to = value;
-			return true;
-		}
-	}
+	if (option_take(argv, i, known, sizeof(known) / sizeof(known[0])))
+		return true;
 	if (!strcmp(argv[*i], "--bring-out-all")) {
 		options->out_all = true;
 		return true;
