@@ -19,6 +19,14 @@
 struct x86_pmu_capability __read_mostly kvm_pmu_cap;
 EXPORT_SYMBOL_GPL(kvm_pmu_cap);
 
+enum vpmu_vendor_id vpmu_machine_vendor(void)
+{
+	return boot_cpu_data.x86_vendor == X86_VENDOR_AMD ||
+			       boot_cpu_data.x86_vendor == X86_VENDOR_HYGON
+		       ? VPMU_AMD
+		       : VPMU_INTEL;
+}
+
 /* On processors with several kinds of cores a vCPU's counters would depend on where it runs. */
 void kvm_pmu_start(void)
 {

@@ -25,10 +25,10 @@ static fastpath_t finish(struct kvm_vcpu *vcpu)
 
 	if (!vpmu_service_is_due(pmu))
 		return way;
-	if (!vpmu_service_binds_nothing(pmu))
+	if (vpmu_service_binds_nothing(pmu))
+		vpmu_serve(vcpu);
+	else
 		kvm_make_request(KVM_REQ_PMU, vcpu);
-	else if (vpmu_service(pmu) & VPMU_PMI)
-		kvm_make_request(KVM_REQ_PMI, vcpu);
 	return way;
 }
 

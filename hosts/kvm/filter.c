@@ -36,9 +36,7 @@ void vpmu_adopt_filter(struct kvm_vcpu *vcpu)
 /* Whether this machine's guests can have it, before any of them does. */
 static int check(const struct vpmu_filter *filter)
 {
-	const struct vpmu_config off = {
-		.vendor = boot_cpu_data.x86_vendor == X86_VENDOR_INTEL ? VPMU_INTEL : VPMU_AMD,
-	};
+	const struct vpmu_config off = { .vendor = vpmu_machine_vendor() };
 	struct vpmu *pmu = kzalloc(sizeof(*pmu), GFP_KERNEL);
 	enum vpmu_error error;
 

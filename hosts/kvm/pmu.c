@@ -59,8 +59,6 @@ static void tell_kvm(struct kvm_vcpu *vcpu, const struct vpmu_config *config)
 	u64 counters = (BIT_ULL(config->general) - 1) | (BIT_ULL(config->fixed) - 1) << VPMU_FIXED;
 
 	pmu->version = config->version;
-	pmu->nr_arch_gp_counters = config->general;
-	pmu->nr_arch_fixed_counters = config->fixed;
 	pmu->global_ctrl_rsvd = ~counters;
 }
 
@@ -69,8 +67,6 @@ void kvm_pmu_refresh(struct kvm_vcpu *vcpu)
 {
 	struct vpmu_vcpu *own = vcpu_to_vpmu_vcpu(vcpu);
 	struct vpmu_config config = vpmu_guest_config(vcpu);
-	bool amd = boot_cpu_data.x86_vendor == X86_VENDOR_AMD ||
-		   boot_cpu_data.x86_vendor == X86_VENDOR_HYGON;
 	enum vpmu_error error;
 
 	if (KVM_BUG_ON(kvm_vcpu_has_run(vcpu), vcpu->kvm))
@@ -78,7 +74,7 @@ void kvm_pmu_refresh(struct kvm_vcpu *vcpu)
 	/* Zeros, as long as there has been none. */
 	if (own->pmu.vendor)
 		vpmu_reset(&own->pmu);
-	own->source.foreign = amd != (config.vendor == VPMU_AMD);
+	own->source.foreign = config.vendor != vpmu_machine_vendor();
 	error = vpmu_init(&own->pmu, &config, &vpmu_source_ops, &own->source);
 	if (error != VPMU_OK) {
 		pr_debug_ratelimited("vcpu %d has no PMU: %s\n", vcpu->vcpu_id,
@@ -198,10 +194,9 @@ int kvm_pmu_rdpmc(struct kvm_vcpu *vcpu, unsigned int index, u64 *data)
 /* On AMD's all exceptions come before the intercept. */
 int kvm_pmu_check_rdpmc_early(struct kvm_vcpu *vcpu, unsigned int index)
 {
-	if (vcpu_to_vpmu(vcpu)->config.vendor == VPMU_AMD &&
-	    index >= vcpu_to_pmu(vcpu)->nr_arch_gp_counters)
-		return -EINVAL;
-	return 0;
+	const struct vpmu_config *config = &vcpu_to_vpmu(vcpu)->config;
+
+	return config->vendor == VPMU_AMD && index >= config->general ? -EINVAL : 0;
 }
 
 /* --- instructions that KVM emulates ------------------------------------------------- */
@@ -225,6 +220,12 @@ static void release_idle(struct vpmu_vcpu *own)
 		vpmu_release_idle(&own->pmu);
 }
 
+void vpmu_serve(struct kvm_vcpu *vcpu)
+{
+	if (vpmu_service(vcpu_to_vpmu(vcpu)) & VPMU_PMI)
+		kvm_make_request(KVM_REQ_PMI, vcpu);
+}
+
 /* KVM_REQ_PMU; KVM looks for KVM_REQ_PMI next. */
 void kvm_pmu_handle_event(struct kvm_vcpu *vcpu)
 {
@@ -232,8 +233,7 @@ void kvm_pmu_handle_event(struct kvm_vcpu *vcpu)
 
 	own->services++;
 	vpmu_adopt_filter(vcpu);
-	if (vpmu_service(&own->pmu) & VPMU_PMI)
-		kvm_make_request(KVM_REQ_PMI, vcpu);
+	vpmu_serve(vcpu);
 	release_idle(own);
 }
 

@@ -64,7 +64,8 @@ static void on_overflow(struct perf_event *event, struct perf_sample_data *data,
 	kvm_make_request(KVM_REQ_PMU, source->vcpu);
 }
 
-u64 vpmu_source_event(enum vpmu_event_id id)
+/* The machine's event of this id, as a raw one; 0: there is none. */
+static u64 event_config(enum vpmu_event_id id)
 {
 	static const u8 ids[VPMU_EVENT_IDS] = {
 		[VPMU_EVENT_CYCLES] = PERF_COUNT_HW_CPU_CYCLES,
@@ -106,7 +107,7 @@ static bool find_config(const struct vpmu_source *source, unsigned int counter,
 	}
 	if (event->cmask || event->edge || event->invert)
 		return false;
-	*config = vpmu_source_event(event->id);
+	*config = event_config(event->id);
 	return *config;
 }
 
@@ -170,6 +171,8 @@ static bool source_bind(void *data, unsigned int counter, const struct vpmu_even
 		return false;
 	}
 	slot->event = event;
+	if (wanted->host_mode != wanted->guest_mode)
+		__set_bit(vpmu_slot(counter), &source->modal);
 	return true;
 }
 
@@ -180,6 +183,7 @@ static void source_unbind(void *source, unsigned int counter)
 	slot->source->counts.released++;
 	perf_event_release_kernel(slot->event);
 	slot->event = NULL;
+	__clear_bit(vpmu_slot(counter), &slot->source->modal);
 }
 
 /* Brings the event's count up to date; says whether that has to be done elsewhere. */
@@ -275,11 +279,13 @@ static void resume(struct vpmu_source_slot *slot)
 
 void vpmu_source_set_mode(struct vpmu_source *source, bool in_guest)
 {
+	unsigned int i;
+
 	source->in_guest = in_guest;
-	for (unsigned int i = 0; i < VPMU_SLOTS; i++) {
+	for_each_set_bit(i, &source->modal, VPMU_SLOTS) {
 		struct vpmu_source_slot *slot = &source->slots[i];
 
-		if (!slot->event || slot->paused != counts_now(slot))
+		if (slot->paused != counts_now(slot))
 			continue;
 		if (slot->paused)
 			resume(slot);

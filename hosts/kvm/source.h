@@ -38,7 +38,8 @@ struct vpmu_source {
 	struct kvm_vcpu *vcpu;
 	struct vpmu *pmu;
 	struct task_struct *thread; /* that has run the vCPU last; its events belong to it */
-	bool in_guest; /* the guest runs a guest of its own */
+	bool in_guest;       /* the guest runs a guest of its own */
+	unsigned long modal; /* slots whose events count in one mode alone */
 	bool foreign; /* the guest's vendor is not the machine's: encodings mean something else */
 	bool lacking; /* there was no counter of the machine's for some event */
 	unsigned long asked_at; /* when it was asked for again, in jiffies */
@@ -52,9 +53,6 @@ void vpmu_source_set_mode(struct vpmu_source *source, bool in_guest);
 extern const struct vpmu_source_ops vpmu_source_ops;
 
 void vpmu_source_init(struct vpmu_source *source, struct kvm_vcpu *vcpu, struct vpmu *pmu);
-
-/* The machine's event of this id, as a raw one; 0: there is none. */
-u64 vpmu_source_event(enum vpmu_event_id id);
 
 /*
  * The vCPU's thread has come to a CPU. Says whether events have lost their counters, or found

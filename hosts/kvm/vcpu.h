@@ -18,8 +18,14 @@ struct vpmu_vcpu {
 	u64 pmis;
 };
 
+/* Whose processor this machine's is. */
+enum vpmu_vendor_id vpmu_machine_vendor(void);
+
 /* The PMU that the guest's CPUID says it has. */
 struct vpmu_config vpmu_guest_config(struct kvm_vcpu *vcpu);
+
+/* vpmu_service(), and KVM_REQ_PMI if it asks for a PMI. */
+void vpmu_serve(struct kvm_vcpu *vcpu);
 
 /*
  * The VM's filter is the vCPU's from now on; the vCPU's thread, within the SRCU section in which
