@@ -33,10 +33,14 @@ static struct exit_figures figures_of(const struct vmexit_figures *figures,
 	return exit;
 }
 
+static bool is_wanted(const struct vmexit_figures *figures, int exit, int state)
+{
+	return figures->exits >> exit & 1 && figures->states >> state & 1;
+}
+
 static bool is_measured(const struct vmexit_figures *figures, int exit, int state)
 {
-	return figures->exits >> exit & 1 && figures->states >> state & 1 &&
-	       !figures->why_not[exit][state];
+	return is_wanted(figures, exit, state) && !figures->why_not[exit][state];
 }
 
 /* For every instruction and state that has been measured. */
@@ -115,8 +119,7 @@ static void note_absent(struct vmexit_figures *figures, struct report_table *tab
 {
 	for (int exit = 0; exit < GUEST_EXITS; exit++)
 		for (int state = 0; state < PMU_STATES; state++)
-			if (figures->exits >> exit & 1 && figures->states >> state & 1 &&
-			    figures->why_not[exit][state])
+			if (is_wanted(figures, exit, state) && figures->why_not[exit][state])
 				report_note(table, "%s, PMU %s: absent, %s.",
 					    guest_exits[exit].what, pmu_state_names[state],
 					    figures->why_not[exit][state]);
