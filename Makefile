@@ -3,7 +3,7 @@
 # The front door: meson and ninja do the work, in build/. What tools/setup has
 # fetched lives in build/ too and survives all of this but distclean.
 
-.PHONY: all setup demo check bench clean distclean
+.PHONY: all modules setup demo check bench clean distclean
 
 all: build/build.ninja
 	@ninja -C build
@@ -12,6 +12,11 @@ build/build.ninja:
 	@command -v meson >/dev/null || \
 		{ echo "meson is missing: run make setup, or see docs/dependencies.md" >&2; exit 1; }
 	meson setup build
+
+# KVM with libvpmu, where setup has found what it is made of.
+modules:
+	@if [ -e build/kvm/source ]; then hosts/kvm/build; \
+		else echo "no KVM is built: its sources are not here" >&2; fi
 
 setup:
 	@tools/setup
@@ -24,7 +29,7 @@ demo:
 
 # SEED=random (or a number): what is random runs once more with that seed.
 check: setup
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all modules
 	@tests/run $(if $(SEED),--seed $(SEED))
 
 # Writes docs/benchmarks.md's figures; the machine should have nothing else to do.
@@ -34,6 +39,7 @@ bench: all
 # The build's own files; not the fetched QEMU and kernels.
 clean:
 	@test ! -e build/build.ninja || ninja -C build -t clean
+	rm -rf build/kvm/tree build/kvm/ours
 
 distclean:
 	rm -rf build
