@@ -11,6 +11,7 @@
 #include "bench/lib/measure.h"
 #include "bench/pmi/pmi.h"
 #include "bench/vmexit/vmexit.h"
+#include "bench/vmpmi/vmpmi.h"
 #include "commands.h"
 #include "events.h"
 #include "pmu.h"
@@ -51,6 +52,7 @@ const char bench_usage[] =
 	"  --plot FILE    draw the main figures, as SVG, too\n"
 	"  --model MODEL  guest: the guests' CPU, as QEMU's -cpu (default: Skylake-Server)\n"
 	"  --pmu PMU      guest: their PMU (default: what such a CPU has)\n"
+	"  --kvm          pmi: of guests of this machine's KVM\n"
 	"  --trace FILE   pmi: replay this trace (repeatable; default: those that are shipped)\n"
 	"  --exits LIST   vmexit: of cpuid, rdmsr, wrmsr, rdpmc, pio, mmio, hlt (default: all)\n"
 	"  --states LIST  vmexit: of off, idle, cycles, instructions (default: all)\n"
@@ -60,12 +62,14 @@ const char bench_usage[] =
 static const struct benchmark {
 	const char *name;
 	const char *(*run)(const struct bench_options *options, struct report *report);
+	/* With --kvm, if it has that. */
+	const char *(*run_kvm)(const struct bench_options *options, struct report *report);
 	bool takes_traces;
 	bool starts_guests;
 	bool is_of_kvm;
 } benchmarks[] = {
 	{ .name = "exit", .run = bench_exit },
-	{ .name = "pmi", .run = bench_pmi, .takes_traces = true },
+	{ .name = "pmi", .run = bench_pmi, .run_kvm = bench_vmpmi, .takes_traces = true },
 	{ .name = "guest", .run = bench_guest, .starts_guests = true },
 	{ .name = "vmexit", .run = bench_vmexit, .is_of_kvm = true },
 };
@@ -75,6 +79,7 @@ struct settings {
 	struct bench_options options;
 	struct pmu_options pmu; /* of guests */
 	const char *model;      /* their CPU */
+	bool kvm;
 	bool json;
 	bool details;
 	const char *plot; /* file */
@@ -162,11 +167,13 @@ static void parse_option(struct settings *settings, char **argv, int *i)
 		settings->details = true;
 	else if (!strcmp(argv[*i], "--json"))
 		settings->json = true;
+	else if (settings->benchmark->run_kvm && !strcmp(argv[*i], "--kvm"))
+		settings->kvm = true;
 	else if (!value_option(settings, argv, i))
 		fail("bench %s: unknown option or argument `%s'; there are --cpu, --repeat, "
 		     "--seconds, --quick, --details, --json, --plot%s%s%s and --help",
 		     settings->benchmark->name, argv[*i],
-		     settings->benchmark->takes_traces ? ", --trace" : "",
+		     settings->benchmark->takes_traces ? ", --kvm, --trace" : "",
 		     settings->benchmark->starts_guests ? ", --model, --pmu" : "",
 		     settings->benchmark->is_of_kvm ? ", --exits, --states, --leaf" : "");
 }
@@ -203,6 +210,8 @@ static const char *command_again(const struct settings *settings)
 	const char *command =
 		text("vpmu bench %s --cpu %d", settings->benchmark->name, options->cpu);
 
+	if (settings->kvm)
+		command = text("%s --kvm", command);
 	if (options->quick)
 		command = text("%s --quick", command);
 	if (options->repeat)
@@ -367,7 +376,8 @@ static int run(struct settings *settings)
 		find_host_events(&settings->vmexit);
 	settings->options.vmexit = &settings->vmexit;
 	machine_read(&machine);
-	error = settings->benchmark->run(&settings->options, &report);
+	error = (settings->kvm ? settings->benchmark->run_kvm
+			       : settings->benchmark->run)(&settings->options, &report);
 	if (settings->options.progress)
 		settings->options.progress(1);
 	if (error)
@@ -398,6 +408,8 @@ int command_bench(int argc, char **argv)
 		parse_option(&settings, argv, &i);
 	settings.options.traces = (const char *const *)settings.traces.v;
 	settings.options.trace_count = settings.traces.count;
+	if (settings.kvm && settings.traces.count)
+		fail("bench pmi: --kvm replays no traces");
 	if (isatty(STDERR_FILENO))
 		settings.options.progress = show_progress;
 	return run(&settings);

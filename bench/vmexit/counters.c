@@ -54,7 +54,7 @@ void counters_open(struct counters *counters, const struct bench_vmexit *wanted)
 		counters->error[i] = 0;
 	}
 	add(counters, COUNTERS_INSTRUCTIONS, PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS);
-	if (leader(counters) < 0)
+	if (leader(counters) < 0 || !wanted)
 		return;
 	add(counters, COUNTERS_BRANCHES, PERF_TYPE_HARDWARE, PERF_COUNT_HW_BRANCH_INSTRUCTIONS);
 	if (wanted->calls)

@@ -23,7 +23,7 @@ struct counters {
 	int error[COUNTERS_EVENTS]; /* errno then; 0: the processor is not known to count it */
 };
 
-/* Counts nothing yet. */
+/* Counts nothing yet. wanted: NULL: instructions alone. */
 void counters_open(struct counters *counters, const struct bench_vmexit *wanted);
 void counters_start(struct counters *counters);
 void counters_stop(struct counters *counters);

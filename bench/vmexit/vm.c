@@ -89,8 +89,7 @@ static const char *add_memory(struct vm *vm, const struct vm_plan *plan)
 	if (memory == MAP_FAILED)
 		return failed("the guest's memory");
 	vm->memory = memory;
-	memcpy(vm->memory + GUEST_CODE, plan->exit->code,
-	       (size_t)(plan->exit->end - plan->exit->code));
+	memcpy(vm->memory + GUEST_CODE, plan->code, (size_t)(plan->end - plan->code));
 	write_page_tables(vm->memory);
 	write_msrs(vm->memory, plan->writes);
 	region.userspace_addr = (uintptr_t)vm->memory;
@@ -105,7 +104,7 @@ static const char *make_vm(struct vm *vm, const struct vm_plan *plan)
 	if (vm->vm < 0)
 		return failed("KVM_CREATE_VM");
 	/* A mediated PMU needs it. */
-	if (!plan->exit->no_irqchip && ioctl(vm->vm, KVM_CREATE_IRQCHIP, 0) < 0)
+	if (!plan->no_irqchip && ioctl(vm->vm, KVM_CREATE_IRQCHIP, 0) < 0)
 		return failed("KVM_CREATE_IRQCHIP");
 	return plan->pmu_off ? switch_pmu_off(vm) : NULL;
 }

@@ -21,8 +21,9 @@ struct vm {
 struct vm_plan {
 	int kvm; /* /dev/kvm */
 	const struct kvm_cpuid2 *cpuid;
-	const struct guest_exit *exit;
+	const char *code, *end;
 	const struct guest_write *writes; /* until one of MSR 0 */
+	bool no_irqchip;                  /* no interrupt controller of KVM's */
 	bool pmu_off;
 	uint32_t leaf; /* of CPUID */
 };

@@ -112,8 +112,10 @@ static struct subject *make_subject(struct bench *bench, int exit, int state)
 	pmu_writes(&bench->pmu, (enum pmu_state)state, subject->writes);
 	subject->plan = (struct vm_plan){ .kvm = bench->kvm,
 					  .cpuid = bench->cpuid,
-					  .exit = &guest_exits[exit],
+					  .code = guest_exits[exit].code,
+					  .end = guest_exits[exit].end,
 					  .writes = subject->writes,
+					  .no_irqchip = guest_exits[exit].no_irqchip,
 					  .pmu_off = state == PMU_OFF,
 					  .leaf = bench->options->vmexit->leaf };
 	subject->counter =
@@ -135,7 +137,7 @@ static void make_subjects(struct bench *bench, int exit, struct subject *subject
 }
 
 /* All of them do it, starting with another one each time. */
-static const char *all_do(struct subject *subjects[PMU_STATES], enum subject_work work,
+static const char *all_do(struct subject *subjects[PMU_STATES], int exit, enum subject_work work,
 			  unsigned int first)
 {
 	const char *error = NULL;
@@ -147,19 +149,19 @@ static const char *all_do(struct subject *subjects[PMU_STATES], enum subject_wor
 		if (subject && (!error || work == SUBJECT_END))
 			wrong = subject_do(subject, work);
 		if (wrong && !error)
-			error = g_strdup_printf("%s, PMU %s: %s", subject->plan.exit->name,
+			error = g_strdup_printf("%s, PMU %s: %s", guest_exits[exit].name,
 						pmu_state_names[(first + i) % PMU_STATES], wrong);
 	}
 	return error;
 }
 
-static const char *run_round(struct bench *bench, struct subject *subjects[PMU_STATES],
+static const char *run_round(struct bench *bench, struct subject *subjects[PMU_STATES], int exit,
 			     unsigned int round)
 {
-	const char *error = all_do(subjects, SUBJECT_TIME, round);
+	const char *error = all_do(subjects, exit, SUBJECT_TIME, round);
 
 	if (!error)
-		error = all_do(subjects, SUBJECT_COUNT, round);
+		error = all_do(subjects, exit, SUBJECT_COUNT, round);
 	bench->done++;
 	if (bench->options->progress && bench->done < bench->all)
 		bench->options->progress((double)bench->done / bench->all);
@@ -173,10 +175,10 @@ static const char *measure_exit(struct bench *bench, int exit)
 	const char *error, *wrong;
 
 	make_subjects(bench, exit, subjects);
-	error = all_do(subjects, SUBJECT_START, 0);
+	error = all_do(subjects, exit, SUBJECT_START, 0);
 	for (unsigned int i = 0; (i < bench->rounds || measure_now() < end) && !error; i++)
-		error = run_round(bench, subjects, i);
-	wrong = all_do(subjects, SUBJECT_END, 0);
+		error = run_round(bench, subjects, exit, i);
+	wrong = all_do(subjects, exit, SUBJECT_END, 0);
 	for (int state = 0; state < PMU_STATES; state++)
 		g_free(subjects[state]);
 	return error ? error : wrong;
