@@ -16,15 +16,18 @@ Runs COMMAND there; exits as it does. A single word with spaces is a shell's tex
 
 Other options are those of vpmu exec, as one word (--cpus=2).
 """
+import ctypes
 import os
 import shlex
 import subprocess
 import sys
+import time
 
 import linux_guest
 from linux_guest import BUILD, VPMU
 
 OPTIONS = ("--kernel", "--kvm", "--parameters")
+DELETE_MODULE, FINIT_MODULE = 176, 313  # system calls
 
 
 def module_paths(kernel, kvm):
@@ -68,6 +71,32 @@ def debian(script, *more, kernel="6.12"):
     """A line for a shell in the bed: this shell's script runs in a Debian guest of its KVM."""
     return shlex.join([VPMU, "exec", "--accel", "kvm", "--kernel", kernel, "--memory", "512M",
                        *more, "--", "sh", "-c", script])
+
+
+def system_call(number, *arguments):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(number, *arguments):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def unload(name):
+    """QEMU's last descriptor may close a little later than it ends."""
+    for patience in range(50, -1, -1):
+        try:
+            return system_call(DELETE_MODULE, name.encode(), os.O_NONBLOCK)
+        except BlockingIOError:
+            if not patience:
+                raise
+            time.sleep(0.1)
+
+
+def change_kvm(kvm, kernel="6.12"):
+    """Within the bed: another variant takes the place of the one that is loaded."""
+    unload("kvm_amd")
+    unload("kvm")
+    for path in module_paths(kernel, kvm)[-2:]:
+        with open(path, "rb") as module:
+            system_call(FINIT_MODULE, module.fileno(), b"", 0)
 
 
 def refuse(message):

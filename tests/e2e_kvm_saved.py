@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""A guest of KVM's that samples is saved, loaded and migrated by stock QEMU, in a bed: it goes
+on exactly, with libvpmu as KVM's PMU, also if stock KVM has run it before, or does so then. TAP
+on stdout.
+
+QEMU 11.1 restores six counters of AMD's at twice their index, on any KVM: the guests have four.
+
+VPMU_SEED: a seed, else it is random;
+VPMU_MOMENTS: how often a guest migrates, and is loaded (default: 2).
+"""
+import os
+import random
+import subprocess
+import sys
+import tempfile
+
+import bed
+from linux_guest import ROOT, check_messages
+from saved import KVM, SEED, Machine, a_while, judge, loaded, migrated
+from tap import check, finish, skip
+
+STOCK = "distribution"  # built of what ours is
+MOMENTS = int(os.environ.get("VPMU_MOMENTS", "2"))
+
+
+def change_over(chance, folder, what, kvm):
+    """The host's KVM is replaced while the guest is a file."""
+    machine = Machine(folder, pmu=KVM)
+    machine.runs()
+    a_while(chance)
+    machine.migrate(f"file:{folder}/state")
+    machine.close()
+    bed.change_kvm(kvm)
+    machine = Machine(folder, pmu=KVM, incoming=f"file:{folder}/state")
+    machine.wait("going on", lambda: machine.ask("query-status")["status"] == "running")
+    a_while(chance)
+    judge(what, machine, 1, [])
+
+
+def inside():
+    chance = random.Random(SEED)
+    with tempfile.TemporaryDirectory() as folder:
+        change_over(chance, folder, "a guest that stock KVM has run counts on by ours", "ours")
+        migrated(chance, folder, "so does one that migrates to another QEMU", MOMENTS, True,
+                 pmu=KVM)
+        migrated(chance, folder, "so do two vCPUs", 1, True, 2, pmu=KVM)
+        loaded(chance, folder, "so does one in a snapshot that is loaded", MOMENTS, pmu=KVM)
+        change_over(chance, folder, "one that ours has run counts on by stock KVM", STOCK)
+    check_messages("the bed", subprocess.check_output(["dmesg"], text=True))
+    return finish()
+
+
+def main():
+    if sys.argv[1:] == ["--inside"]:
+        return inside()
+    reason = bed.missing(kvm="ours") or bed.missing(kvm=STOCK)
+    if reason:
+        skip("states of KVM's guests", reason)
+        return finish()
+    print(f"# VPMU_SEED={SEED}", flush=True)
+    done = bed.run(f"python3 {ROOT}/tests/e2e_kvm_saved.py --inside", "--cpus", "2", "--memory",
+                   "2G", kvm=STOCK, VPMU_SEED=str(SEED))
+    print(done.stdout, end="")
+    print(done.stderr, end="", file=sys.stderr)
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
