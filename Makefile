@@ -3,7 +3,7 @@
 # The front door: meson and ninja do the work, in build/. What tools/setup has
 # fetched lives in build/ too and survives all of this but distclean.
 
-.PHONY: all modules setup demo check bench clean distclean
+.PHONY: all modules dkms setup demo check bench clean distclean
 
 all: build/build.ninja
 	@ninja -C build
@@ -17,6 +17,10 @@ build/build.ninja:
 modules:
 	@if [ -e build/kvm/source ]; then hosts/kvm/build; \
 		else echo "no KVM is built: its sources are not here" >&2; fi
+
+# The same as a package for Debian.
+dkms:
+	@hosts/kvm/dkms/package
 
 setup:
 	@tools/setup

@@ -17,7 +17,13 @@ OUT_OF_TREE = [
 
 # --- KVM with libvpmu ----------------------------------------------------------------
 
+LICENSE = 'MODULE_LICENSE("GPL");\n'
+
 OURS = [
+    # modinfo tells the modules from the kernel's own, and DKMS replaces none by one of its version.
+    *((file, LICENSE, LICENSE + 'MODULE_VERSION("libvpmu");\n')
+      for file in ("svm/svm.c", "vmx/vmx.c", "virt/kvm/kvm_main.c")),
+
     # The PMU's files; hosts/kvm/Kbuild names ours. VMX asks about branch records: lbr.c.
     ("Makefile", "cpuid.o pmu.o regs.o", "cpuid.o regs.o"),
     ("Makefile", " svm/pmu.o", ""),
