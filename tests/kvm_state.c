@@ -77,15 +77,17 @@ static void must(const char *error)
 
 static void write_msr(struct vm *vm, uint32_t msr, uint64_t value)
 {
-	struct {
-		struct kvm_msrs header;
-		struct kvm_msr_entry entry;
-	} one = { { .nmsrs = 1 }, { .index = msr, .data = value } };
+	struct kvm_msrs *msrs = calloc(1, sizeof(*msrs) + sizeof(struct kvm_msr_entry));
 
-	if (ioctl(vm->vcpu, KVM_SET_MSRS, &one) == 1)
-		return;
-	printf("KVM_SET_MSRS refuses %#" PRIx64 " for register %#" PRIx32 "\n", value, msr);
-	exit(1);
+	if (!msrs)
+		must("no memory");
+	msrs->nmsrs = 1;
+	msrs->entries[0] = (struct kvm_msr_entry){ .index = msr, .data = value };
+	if (ioctl(vm->vcpu, KVM_SET_MSRS, msrs) != 1) {
+		printf("KVM_SET_MSRS refuses %#" PRIx64 " for register %#" PRIx32 "\n", value, msr);
+		exit(1);
+	}
+	free(msrs);
 }
 
 /* Its virtual machine goes, and with it the machine's counters that it has. */
