@@ -184,22 +184,53 @@ static void stop(struct vpmu *pmu, unsigned int counter)
 	set_retired(pmu, counter, false);
 }
 
+static void move_alarm(struct vpmu *pmu, unsigned int counter)
+{
+	struct vpmu_counter *c = vpmu_counter_at(pmu, counter);
+
+	c->slow_path_at = 0;
+	c->alarm = wanted_alarm(pmu, counter, c);
+	pmu->ops->alarm(pmu->source, counter, c->alarm);
+}
+
 /* An alarm that comes too early is one needless hint; only one that would be late is moved. */
 static void arm(struct vpmu *pmu, unsigned int counter)
 {
 	struct vpmu_counter *c = vpmu_counter_at(pmu, counter);
-	uint64_t alarm = wanted_alarm(pmu, counter, c);
 
 	c->slow_path_at = 0;
-	if (alarm >= c->alarm)
+	if (wanted_alarm(pmu, counter, c) >= c->alarm)
 		return;
 	/* A source may set it from the total told last, which is to be one of now. */
-	if (!(pmu->fresh & vpmu_bit(counter))) {
+	if (!(pmu->fresh & vpmu_bit(counter)))
 		settle(pmu, counter);
-		alarm = wanted_alarm(pmu, counter, c);
+	move_alarm(pmu, counter);
+}
+
+/*
+ * Counters stand still while a PMI's handler runs, and their totals may not: alarms are too early
+ * then. Of those of counters that have just started the ones are moved that would go off before
+ * the next overflow. Once for each PMI, so that who stops and starts counters for other reasons
+ * does not pay for it.
+ */
+static void move_early_alarms(struct vpmu *pmu, uint64_t started)
+{
+	uint64_t counters = started & pmu->interrupting;
+	uint64_t next = VPMU_NO_ALARM;
+
+	for (uint64_t rest = counters; rest;) {
+		unsigned int counter = vpmu_take(&rest);
+		uint64_t left = left_of(pmu, counter, vpmu_counter_at(pmu, counter));
+
+		next = left < next ? left : next;
 	}
-	c->alarm = alarm;
-	pmu->ops->alarm(pmu->source, counter, alarm);
+	while (counters) {
+		unsigned int counter = vpmu_take(&counters);
+		const struct vpmu_counter *c = vpmu_counter_at(pmu, counter);
+
+		if (c->alarm - c->since <= next && c->alarm < wanted_alarm(pmu, counter, c))
+			move_alarm(pmu, counter);
+	}
 }
 
 /* What the registers say may be another event than the counter is bound for. */
@@ -315,15 +346,21 @@ static void heed_hints(struct vpmu *pmu)
 
 unsigned int vpmu_service_due(struct vpmu *pmu)
 {
+	const uint64_t counted = pmu->counting;
 	unsigned int asked = 0;
 
 	for (unsigned int round = 0; round < ROUNDS && vpmu_service_is_due(pmu); round++) {
 		heed_hints(pmu);
 		if (pmu->pmi) {
 			pmu->pmi = false;
+			pmu->handled = true;
 			asked |= pmu->vendor->deliver(pmu);
 		}
 		bring_all_into_line(pmu);
+	}
+	if (pmu->handled && (pmu->counting & ~counted)) {
+		pmu->handled = false;
+		move_early_alarms(pmu, pmu->counting & ~counted);
 	}
 	pmu->fresh = 0;
 	return asked;
@@ -401,4 +438,5 @@ void vpmu_reset_counters(struct vpmu *pmu)
 	pmu->dirty = 0;
 	pmu->reprogrammed = 0;
 	pmu->pmi = false;
+	pmu->handled = false;
 }

@@ -643,6 +643,38 @@ static void reached_beside_a_pmi(void **state)
 	assert_int_equal(get(&m, GLOBAL_STATUS), 3);
 }
 
+/* What counters 0 and 1 count goes on while a PMI's handler has stopped them. */
+static void early_after_handler(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	start_on(&m, 3, &source_ops);
+	set_now(&m, GLOBAL_CTRL, 0);
+	set_now(&m, PERFEVTSEL0, SAMPLED_BRANCHES);
+	set_now(&m, PERFEVTSEL0 + 1, SAMPLED_BRANCHES);
+	set_now(&m, A_PMC0, MAX_48 + 1 - PERIOD);
+	set_now(&m, A_PMC0 + 1, MAX_48 + 1 - PERIOD - 50);
+	set_now(&m, GLOBAL_CTRL, 3);
+	happen(&m, 0, PERIOD);
+	happen(&m, 1, PERIOD);
+	assert_int_equal(ring(&m), 1);
+	assert_true(vpmu_service(&m.pmu));
+	set_now(&m, GLOBAL_CTRL, 0);
+	happen(&m, 0, 30);
+	happen(&m, 1, 30);
+	set_now(&m, A_PMC0, MAX_48 + 1 - PERIOD);
+	set_now(&m, STATUS_RESET, 1);
+	set_now(&m, GLOBAL_CTRL, 3);
+	happen(&m, 0, 49);
+	happen(&m, 1, 49);
+	assert_int_equal(ring(&m), 0);
+	happen(&m, 1, 1);
+	assert_int_equal(ring(&m), 1);
+	assert_true(vpmu_service(&m.pmu));
+	assert_int_equal(get(&m, GLOBAL_STATUS), 2);
+}
+
 static const struct CMUnitTest tests[] = {
 	{ .name = "a PMI (stop, status, reload, clear, start) costs 3 totals and 2 alarms, no bind",
 	  .test_func = steady_legacy },
@@ -697,6 +729,8 @@ static const struct CMUnitTest tests[] = {
 	  .test_func = rewritten_nearer },
 	{ .name = "stops and starts leave the alarm, and the overflow stays exact",
 	  .test_func = stop_leaves_alarm },
+	{ .name = "the next overflow after a PMI's handler has no needless hint before it",
+	  .test_func = early_after_handler },
 	{ .name = "INT cleared and set again finds the alarm still there",
 	  .test_func = int_while_running },
 	{ .name = "INT set after the alarm has gone off sets a new one",

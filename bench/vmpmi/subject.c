@@ -49,8 +49,8 @@ static uint32_t event_select(unsigned int event)
 	uint8_t umask = 0;
 
 	vpmu_event_encoding(VPMU_AMD, VPMU_EVENT_INSTRUCTIONS, &select, &umask);
-	return (uint32_t)(select | umask << 8 | VPMU_EVTSEL_OS | VPMU_EVTSEL_INT | VPMU_EVTSEL_EN |
-			  (event % 2 ? 0 : VPMU_EVTSEL_USR));
+	return (uint32_t)(select | (uint32_t)umask << 8 | VPMU_EVTSEL_OS | VPMU_EVTSEL_INT |
+			  VPMU_EVTSEL_EN | (event % 2 ? 0 : VPMU_EVTSEL_USR));
 }
 
 /* So that no two overflow at the same time. */
@@ -186,7 +186,8 @@ static const char *probe_pmis(struct subject *subject, const struct probes *prob
 	uint64_t from[PROBES];
 
 	probes_read(probes, from);
-	for (figures->pmis = 0; figures->pmis < subject->plan->rounds && !error; figures->pmis += SUBJECT_TURN)
+	for (figures->pmis = 0; figures->pmis < subject->plan->rounds && !error;
+	     figures->pmis += SUBJECT_TURN)
 		error = run_pmis(subject);
 	add_difference(probes, from, figures->of_pmis);
 	return error;

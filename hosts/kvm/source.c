@@ -16,6 +16,9 @@
 /* A period that does not end. */
 #define NO_PERIOD (1ULL << 62)
 
+/* Periods; see is_served(). */
+#define FAR 16
+
 /* An event's place, and the counter that it is for. */
 static struct vpmu_source_slot *slot_of(void *source, unsigned int counter)
 {
@@ -42,10 +45,16 @@ static void set_period_here(struct perf_event *event, u64 period)
 	event->pmu->start(event, PERF_EF_RELOAD);
 }
 
+/* The period that an alarm asks for. */
+static u64 period_until(u64 alarm, u64 total)
+{
+	return alarm == VPMU_NO_ALARM ? NO_PERIOD : alarm - total;
+}
+
 /*
- * The kernel repeats a period. One that no alarm has asked for ends once at most: short ones
- * would have the guest exit again and again. An event that ends too many periods is stopped by
- * the kernel until the next tick, and would lose counts; the time that the guest's interrupts
+ * The kernel repeats a period. One that the alarm does not ask for ends once at most: short
+ * ones would have the guest exit again and again. An event that ends too many periods is stopped
+ * by the kernel until the next tick, and would lose counts; the time that the guest's interrupts
  * take is its own.
  */
 static void on_overflow(struct perf_event *event, struct perf_sample_data *data,
@@ -53,10 +62,12 @@ static void on_overflow(struct perf_event *event, struct perf_sample_data *data,
 {
 	struct vpmu_source_slot *slot = event->overflow_handler_context;
 	struct vpmu_source *source = slot->source;
+	u64 alarm = slot->paused ? VPMU_NO_ALARM : slot->alarm;
+	u64 total = local64_read(&event->count) - slot->left_out;
 
 	event->hw.interrupts = 0;
-	if (slot->alarm == VPMU_NO_ALARM) {
-		set_period_here(event, NO_PERIOD);
+	if (alarm > total) {
+		set_period_here(event, period_until(alarm, total));
 		return;
 	}
 	slot->alarm = VPMU_NO_ALARM;
@@ -230,6 +241,18 @@ static u64 source_known(void *source, unsigned int counter)
 	return slot->told;
 }
 
+/*
+ * Does the period end where the alarm is? A far alarm is left to a period that ends before, too: it
+ * is that of a counter that has just wrapped, which its guest is about to reload, mostly with the
+ * same period.
+ */
+static bool is_served(const struct vpmu_source_slot *slot, u64 period)
+{
+	u64 left = local64_read(&slot->event->hw.period_left);
+
+	return left == period || left < period / FAR;
+}
+
 static void set_period(struct vpmu_source_slot *slot, u64 period)
 {
 	unsigned long flags;
@@ -256,8 +279,8 @@ static void source_alarm(void *source, unsigned int counter, u64 at)
 		return;
 	}
 	WRITE_ONCE(slot->alarm, at);
-	if (!slot->paused)
-		set_period(slot, at == VPMU_NO_ALARM ? NO_PERIOD : at - slot->told);
+	if (!slot->paused && !is_served(slot, period_until(at, slot->told)))
+		set_period(slot, period_until(at, slot->told));
 }
 
 /* The event itself counts on: what it counts from now on is left out. */

@@ -160,6 +160,7 @@ struct vpmu {
 	uint64_t interrupting; /* counters whose overflow asks for a PMI */
 	uint64_t fresh;        /* counters whose total has been asked for since the guest ran */
 	bool pmi; /* an overflow has asked for a PMI; some counter is dirty as long as it is set */
+	bool handled; /* a PMI has been asked for, and no counter has started since */
 	bool svme;
 	uint8_t level; /* how much of the vendor's PMU it is */
 	struct vpmu_config config;
