@@ -70,6 +70,11 @@ static int open_probe(const struct probe_kind *kind)
 	return -1;
 }
 
+int probes_open_interrupts(void)
+{
+	return open_probe(&(struct probe_kind){ .function = "hrtimer_interrupt" });
+}
+
 void probes_open(struct probes *probes)
 {
 	for (int i = 0; i < PROBES; i++) {

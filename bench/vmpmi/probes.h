@@ -36,6 +36,9 @@ struct probes {
 	int error[PROBES];
 };
 
+/* How often the timer interrupts the calling thread, from now on; -1: not known. */
+int probes_open_interrupts(void);
+
 /* Of the calling thread; they count from now on. */
 void probes_open(struct probes *probes);
 /* Those that are absent are 0. */

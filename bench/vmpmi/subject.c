@@ -29,6 +29,7 @@ struct subject {
 	struct subject_figures *figures;
 	struct vm vm;
 	struct guest_pmi *pmi; /* in its memory */
+	int interrupts;        /* probes_open_interrupts() */
 	struct guest_write writes[3 + 2 * VPMU_MAX_GENERAL + 2];
 	unsigned int write_count;
 };
@@ -119,15 +120,24 @@ static const char *take(struct subject *subject, enum subject_step step)
 	return vm_run(&subject->vm, step == STEP_PMI);
 }
 
+static uint64_t interrupts(const struct subject *subject)
+{
+	uint64_t count = 0;
+
+	return read(subject->interrupts, &count, sizeof(count)) == sizeof(count) ? count : 0;
+}
+
+/* One that the timer has interrupted says nothing; but a turn takes so long that each may be. */
 static const char *count_step(struct subject *subject, const struct counters *counters,
 			      enum subject_step step)
 {
 	uint64_t from[COUNTERS_EVENTS], to[COUNTERS_EVENTS];
+	uint64_t before = interrupts(subject);
 	bool whole = counters_read(counters, from);
 	const char *error = take(subject, step);
 
 	whole &= counters_read(counters, to);
-	if (whole && !error)
+	if (whole && !error && (step == STEP_TURN || interrupts(subject) == before))
 		measure_add(&subject->figures->instructions[step],
 			    (double)(to[COUNTERS_INSTRUCTIONS] - from[COUNTERS_INSTRUCTIONS]));
 	return error;
@@ -144,6 +154,7 @@ static const char *count(struct subject *subject)
 	struct counters counters;
 	const char *error = NULL;
 
+	subject->interrupts = probes_open_interrupts();
 	counters_open(&counters, NULL);
 	subject->figures->counter_error = counters.error[COUNTERS_INSTRUCTIONS];
 	counters_start(&counters);
@@ -157,6 +168,8 @@ static const char *count(struct subject *subject)
 			error = count_step(subject, &counters, STEP_PMI);
 	}
 	counters_close(&counters);
+	if (subject->interrupts >= 0)
+		close(subject->interrupts);
 	return error;
 }
 

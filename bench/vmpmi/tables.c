@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See tables.h. A PMI's figure is the median of its batches less that of batches with nothing but
- * the way to user space and back.
+ * See tables.h.
  */
 #include "tables.h"
 
@@ -21,13 +20,16 @@ static void set_name(const struct vmpmi_figures *figures, int guest, struct repo
 		    takes_turns(figures, guest) ? ", in turns" : "");
 }
 
-/* NAN: not counted. */
+/* NAN: not counted. Of turns there are few, of which the least has the fewest interrupts. */
 static double step_count(struct subject_figures *of, enum subject_step step)
 {
-	if (!of->instructions[step].count)
+	struct measure_statistics exit, own;
+
+	if (!of->instructions[step].count || !of->instructions[STEP_EXIT].count)
 		return NAN;
-	return measure_statistics(&of->instructions[step]).median -
-	       measure_statistics(&of->instructions[STEP_EXIT]).median;
+	exit = measure_statistics(&of->instructions[STEP_EXIT]);
+	own = measure_statistics(&of->instructions[step]);
+	return (step == STEP_TURN ? own.minimum : own.median) - exit.median;
 }
 
 /* With its part of a turn. */
