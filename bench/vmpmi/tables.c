@@ -131,9 +131,10 @@ static void add_events(struct vmpmi_figures *figures, struct report *report)
 		if (!of->moves)
 			continue;
 		row = report_row(table);
-		report_text(&row[0], "%u, another CPU for each PMI (%d)", vmpmi_events[guest],
-			    (int)of->moves);
+		report_text(&row[0], "%u, %d moves", vmpmi_events[guest], (int)of->moves);
 		add_row(table, of, row, of->of_moves, of->moves);
+		report_note(table,
+			    "Moves: before each PMI the guest's thread goes to another CPU.");
 	}
 }
 

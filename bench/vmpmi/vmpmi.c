@@ -77,9 +77,9 @@ static const char *measure_guest(struct bench *bench, unsigned int events, bool 
 					   .counters = counters,
 					   .floor = floor,
 					   .rounds = options->repeat ? options->repeat : rounds,
-					   .moves = floor            ? 0
-						    : options->quick ? QUICK_MOVES
-								     : MOVES };
+					   .moves = floor || events > 1 ? 0
+						    : options->quick    ? QUICK_MOVES
+									: MOVES };
 	const char *error = subject_measure(&plan, figures);
 
 	bench->done++;
