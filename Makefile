@@ -43,7 +43,7 @@ bench: all
 # The build's own files; not the fetched QEMU and kernels.
 clean:
 	@test ! -e build/build.ninja || ninja -C build -t clean
-	rm -rf build/kvm/tree build/kvm/ours
+	rm -rf build/kvm/tree build/kvm/ours build/kvm/selftests build/kvm/*.deb
 
 distclean:
 	rm -rf build
