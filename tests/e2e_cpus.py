@@ -73,7 +73,7 @@ SPREAD = (
 )
 
 TEN = ",".join(["instructions:u"] * 6 + ["branches:u"] * 4)
-SCRIPT = """
+COUNTS = """
 exec 2>&1
 settings=/proc/sys/kernel
 if [ -n "$MODULE" ]; then echo 1 >$settings/nmi_watchdog; fi
@@ -81,7 +81,11 @@ echo == watchdog; cat $settings/nmi_watchdog
 echo == exact; perf stat -x, -e $EXACT $LOOP
 echo == everywhere; perf stat -x, -a -e cycles,$FOREIGN sleep 0.2
 echo == ten; perf stat -x, -e $TEN $LOOP
+"""
+RECORD = """
 echo == record; perf record -N -a -e cycles -c $PERIOD -o /tmp/data -- $LOOP
+"""
+END = """
 echo == log; dmesg
 echo == end
 [ -n "$MODULE" ] || exit
@@ -90,6 +94,7 @@ echo 1 >$settings/hardlockup_panic
 echo 1 >$settings/watchdog_thresh
 exec $LOAD $MODULE
 """
+SCRIPT = COUNTS + RECORD + END
 
 # What the PMU's driver may say: that it is there, its geometry, what it does about a processor's
 # errata, and that TopDown's events have no counter.
@@ -103,18 +108,20 @@ DRIVER_LINE = re.compile(r"\] (Performance Events|core:|\.\.\. |perf_event|intel
 UNAVAILABLE = {"cache references", "cache misses", "branch misses"}
 
 
+def variables(model, module):
+    """SCRIPT's; module: hangs a CPU, or is empty."""
+    _, family = MODELS[model]
+    exact = ["instructions:u", "branches:u", *(f"{event}:u" for event in family[:3] if event)]
+    return {"MODULE": module, "EXACT": ",".join(exact), "FOREIGN": family.foreign, "TEN": TEN,
+            "PERIOD": str(PERIOD), "LOOP": PROGRAMS + "/loop", "LOAD": PROGRAMS + "/load"}
+
+
 class Run:
     """A guest's, and what it has said by parts."""
 
-    def __init__(self, model, kernel, cpus, module):
+    def __init__(self, model, may_hang, done):
         self.kind, self.family = MODELS[model]
-        self.model, self.kernel, self.cpus, self.may_hang = model, kernel, cpus, bool(module)
-        exact = ["instructions:u", "branches:u",
-                 *(f"{event}:u" for event in self.family[:3] if event)]
-        done = boot(SCRIPT, "--cpu", model, "--kernel", kernel, "--cpus", str(cpus),
-                    MODULE=module, EXACT=",".join(exact), FOREIGN=self.family.foreign, TEN=TEN,
-                    PERIOD=str(PERIOD), LOOP=PROGRAMS + "/loop", LOAD=PROGRAMS + "/load")
-        self.err = done.stderr
+        self.may_hang, self.err = may_hang, done.stderr
         self.parts = dict(re.findall(r"^== (\w+)\n(.*?)(?=^== |\Z)", done.stdout, re.M | re.S))
         self.log = unbroken(self.part("log").splitlines())
 
@@ -244,10 +251,13 @@ OF_ROOT = {watchdog: "only root starts the watchdog, also in a guest",
            lockup: "only root loads a module, also in a guest"}
 
 
-def judge(run):
+def judge(model, kernel, cpus, module):
     """The guest's row of the table."""
-    guest = title(run.model, run.kernel, run.cpus)
-    row = [run.model, run.kernel, run.cpus]
+    guest = title(model, kernel, cpus)
+    done = boot(SCRIPT, "--cpu", model, "--kernel", kernel, "--cpus", str(cpus),
+                **variables(model, module))
+    run = Run(model, bool(module), done)
+    row = [model, kernel, cpus]
     for column, sentence, judges in PROPERTIES:
         if judges in OF_ROOT and not run.may_hang:
             skip(f"{guest}: {sentence}", OF_ROOT[judges])
@@ -292,7 +302,7 @@ def main():
             module = f"{folder}/{kernel}.ko" if os.geteuid() == 0 else ""
             if module and not os.path.exists(module):
                 hanging_module.write(kernel, module)
-            rows.append(judge(Run(model, kernel, cpus, module)))
+            rows.append(judge(model, kernel, cpus, module))
     print_table(rows)
     return finish()
 

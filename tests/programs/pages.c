@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * A loop that touches a page in each turn, which is there or is to come by a page
- * fault: pages threads|signals there|fresh. In two threads, for rr; or sampled
- * by its conditional branches: counts before and in the loop and each signal's turn are printed.
+ * fault. In two threads, for rr: pages threads there|fresh. Or sampled by its conditional
+ * branches, of which perf's raw event is given: pages signals there|fresh 1c4. Counts before
+ * and in the loop and each signal's turn are printed.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -22,7 +24,6 @@
 #define THREAD_PAGES 3000ul
 #define SIGNAL_PAGES 5000ul
 #define PERIOD       1000
-#define CONDITIONAL  0x01c4 /* Skylake's encoding */
 
 static int there;
 static int event;
@@ -81,13 +82,13 @@ static void on_signal(int number, siginfo_t *info, void *context)
 	turns[signals++] = interrupted->uc_mcontext.gregs[REG_R8];
 }
 
-static int open_event(void)
+static int open_event(unsigned long config)
 {
 	const struct f_owner_ex owner = { F_OWNER_TID, gettid() };
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_RAW,
 		.size = sizeof(attr),
-		.config = CONDITIONAL,
+		.config = config,
 		.sample_period = PERIOD,
 		.disabled = 1,
 		.exclude_kernel = 1,
@@ -100,13 +101,13 @@ static int open_event(void)
 	return fd;
 }
 
-static int run_signals(void)
+static int run_signals(unsigned long config)
 {
 	struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
 	char *pages = new_pages(SIGNAL_PAGES);
 	uint64_t before, after;
 
-	event = open_event();
+	event = open_event(config);
 	if (event < 0 || !pages || sigaction(SIGUSR1, &action, NULL))
 		return 1;
 	ioctl(event, PERF_EVENT_IOC_ENABLE, 0);
@@ -126,8 +127,8 @@ static int run_signals(void)
 
 int main(int argc, char **argv)
 {
-	if (argc != 3)
+	if (argc < 3)
 		return 2;
 	there = !strcmp(argv[2], "there");
-	return strcmp(argv[1], "signals") ? run_threads() : run_signals();
+	return argc == 3 ? run_threads() : run_signals(strtoul(argv[3], NULL, 16));
 }

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""A Debian guest of hosts/kvm's KVM, in a bed: what its kernel and perf stat make of the PMU that
+it has, and the signals that rr lives on. Stock KVM runs the same guest: what holds there holds on ours,
+too. Then the bed's perf tells a guest from itself, and KVM is unloaded and leaves nothing.
+TAP on stdout.
+"""
+import concurrent.futures
+import os
+import re
+import sys
+import tempfile
+
+import bed
+import e2e_cpus
+import e2e_nested
+import e2e_rr
+import hanging_module
+from linux_guest import check_messages
+from tap import check, finish, skip
+
+# The distribution's own is built of what ours is.
+STOCK = "distribution"
+VARIANTS = ["ours", STOCK]
+KERNEL = "6.12"
+MODEL = "EPYC-Genoa"  # has the PMU that the guest has
+COUNTERS = 6          # of the bed
+
+# Sampling on all CPUs is not among it: now and then no interrupt reaches the guest any more.
+SHOWN = e2e_rr.SIGNALS + e2e_cpus.COUNTS + e2e_cpus.END
+JUDGES = [(sentence, judges) for _, sentence, judges in e2e_cpus.PROPERTIES
+          if judges is not e2e_cpus.record]
+
+# Events of the kernel are exactly as many as objects of their slab, once that has been shrunk.
+# They are freed a moment after their end. 176 is delete_module(): a machine may have no rmmod.
+SCRIPT = """
+events() {
+	echo 1 >/sys/kernel/slab/perf_event/shrink
+	cut -d' ' -f1 /sys/kernel/slab/perf_event/objects
+}
+unload() {
+	python3 -c "import ctypes
+for name in b'kvm_amd', b'kvm':
+	print(name.decode(), ctypes.CDLL(None).syscall(176, name, 2048))"
+}
+echo == before; events
+echo == guest
+%s
+echo == nested
+%s
+echo == unloaded; unload; ls /dev/kvm
+for try in $(seq 50); do [ "$(events)" != 0 ] || break; sleep 0.1; done
+echo == left; events
+echo == counters; perf stat -a -x, -e $ALL_COUNTERS sleep 0.1 2>&1
+echo == outer; dmesg
+"""
+
+
+class Run(e2e_cpus.Run):
+    """A variant's."""
+
+    def __init__(self, variant, module):
+        guest = bed.debian(SHOWN, kernel=KERNEL)
+        done = bed.run(SCRIPT % (guest, e2e_nested.SCRIPT), "--memory", "2G", kernel=KERNEL,
+                       kvm=variant, CONDITIONAL=e2e_cpus.ZEN.conditional[1:],
+                       ALL_COUNTERS=",".join(["cycles"] * COUNTERS),
+                       **e2e_cpus.variables(MODEL, module), **e2e_nested.VARIABLES)
+        super().__init__(MODEL, bool(module), done)
+        self.out = done.stdout
+
+
+# What the bed says of KVM, behind the guest: sentences, and whether they hold.
+
+def judge_unloading(run):
+    yield "KVM is unloaded", run.part("unloaded") == "kvm_amd 0\nkvm 0\n"
+    yield "no event of the kernel is left", run.part("before") == run.part("left") == "0\n"
+    shares = re.findall(r"^\d+,,cycles,\d+,([\d.]+)", run.part("counters"), re.M)
+    yield ("all of the machine's counters are free", len(shares) == COUNTERS
+           and all(float(share) == 100 for share in shares))
+
+
+def verdicts(run):
+    """By sentence: whether it holds, and facts."""
+    found = {}
+    for sentence, judges in JUDGES:
+        if run.may_hang or judges not in e2e_cpus.OF_ROOT:
+            holds, shown, facts = judges(run)
+            found[sentence] = bool(holds), [shown, *facts]
+    for sentence, holds in e2e_rr.judge_signals(run.out):
+        found[sentence] = bool(holds), [run.out[:1000]]
+    for sentence, holds in judge_unloading(run):
+        found[sentence] = bool(holds), [run.part("before"), run.part("left"), run.part("unloaded"),
+                                          run.part("counters"), run.err[-1000:]]
+    return found
+
+
+def main():
+    reason = next(filter(None, (bed.missing(KERNEL, variant) for variant in VARIANTS)), None)
+    if reason:
+        skip("a Debian guest under KVM", reason)
+        return finish()
+    with tempfile.TemporaryDirectory(prefix="vpmu-test-") as folder:
+        module = f"{folder}/hang.ko" if os.geteuid() == 0 else ""
+        if module:
+            hanging_module.write(KERNEL, module)
+        with concurrent.futures.ThreadPoolExecutor(len(VARIANTS)) as pool:
+            ours, stock = pool.map(lambda variant: Run(variant, module), VARIANTS)
+    on_stock = verdicts(stock)
+    for sentence, (holds, facts) in verdicts(ours).items():
+        known = on_stock[sentence][0]
+        check(f"a Debian guest: {sentence}{'' if known else ' (not on stock KVM)'}", holds, *facts)
+    e2e_nested.check_runs("the bed, on ours", ours.part("nested"), True, 0)
+    check_messages("the bed, on ours", ours.part("outer"))
+    return finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
