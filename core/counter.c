@@ -164,6 +164,7 @@ static void set_retired(struct vpmu *pmu, unsigned int counter, bool counting)
 	uint64_t kinds = vpmu_counter_at(pmu, counter)->retired_kinds;
 
 	vpmu_put(&pmu->retired_any, counter, counting && kinds);
+	vpmu_put(&pmu->retired_always, counter, counting && kinds == (1u << VPMU_RETIRED_KINDS) - 1);
 	while (kinds)
 		vpmu_put(&pmu->retired[vpmu_take(&kinds)], counter, counting);
 }
@@ -381,7 +382,7 @@ bool vpmu_service_binds_nothing(const struct vpmu *pmu)
 }
 
 /* Emulated instructions have brought the counter to a value that is not a quiet one. */
-static void mind_retired(struct vpmu *pmu, unsigned int counter)
+__attribute__((__noinline__)) static bool mind_retired(struct vpmu *pmu, unsigned int counter)
 {
 	struct vpmu_counter *c = vpmu_counter_at(pmu, counter);
 
@@ -391,19 +392,33 @@ static void mind_retired(struct vpmu *pmu, unsigned int counter)
 	} else {
 		mind_alarm(pmu, counter);
 	}
+	return vpmu_service_is_due(pmu);
 }
 
-void vpmu_count_retired(struct vpmu *pmu, unsigned int kind)
+static inline bool count_one(struct vpmu *pmu, unsigned int counter)
+{
+	struct vpmu_counter *c = vpmu_counter_at(pmu, counter);
+
+	return __builtin_expect(c->value++ >= c->slow_path_at, 0) && mind_retired(pmu, counter);
+}
+
+__attribute__((__noinline__)) static bool count_several(struct vpmu *pmu, uint64_t counters)
+{
+	bool due = false;
+
+	while (counters)
+		due |= count_one(pmu, vpmu_take(&counters));
+	return due;
+}
+
+/* One counter of instructions is what there mostly is: it takes no frame, and no loop. */
+bool vpmu_count_retired(struct vpmu *pmu, unsigned int kind)
 {
 	uint64_t counters = pmu->retired[kind];
 
-	while (counters) {
-		unsigned int counter = vpmu_take(&counters);
-		struct vpmu_counter *c = vpmu_counter_at(pmu, counter);
-
-		if (__builtin_expect(c->value++ >= c->slow_path_at, 0))
-			mind_retired(pmu, counter);
-	}
+	if (counters & (counters - 1))
+		return count_several(pmu, counters);
+	return count_one(pmu, (unsigned int)__builtin_ctzll(counters));
 }
 
 void vpmu_look(struct vpmu *pmu, unsigned int counter)
@@ -433,6 +448,7 @@ void vpmu_reset_counters(struct vpmu *pmu)
 	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
 		pmu->retired[kind] = 0;
 	pmu->retired_any = 0;
+	pmu->retired_always = 0;
 	pmu->counting = 0;
 	pmu->fresh = 0;
 	pmu->dirty = 0;

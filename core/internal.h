@@ -139,7 +139,9 @@ static inline unsigned int vpmu_take(uint64_t *counters)
 /* A counter's own. */
 static inline struct vpmu_counter *vpmu_counter_at(struct vpmu *pmu, unsigned int counter)
 {
-	return counter < VPMU_FIXED ? &pmu->general[counter] : &pmu->fixed[counter - VPMU_FIXED];
+	if (__builtin_expect(counter < VPMU_FIXED, 1))
+		return &pmu->general[counter];
+	return &pmu->fixed[counter - VPMU_FIXED];
 }
 
 static inline unsigned int vpmu_row_size(const struct vpmu_msr_row *row)

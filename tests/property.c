@@ -551,12 +551,17 @@ static void check_alarms(const struct experiment *x)
 
 static void check_retired(const struct experiment *x)
 {
-	uint64_t any = 0;
+	uint64_t any = 0, every = ~UINT64_C(0);
 
-	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
+	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++) {
 		any |= x->m->pmu.retired[kind];
+		every &= x->m->pmu.retired[kind];
+	}
 	if (vpmu_counts_retired(&x->m->pmu) != (any != 0))
 		differ(x, "%" PRIx64 "H count some kind, and that is not said", any);
+	if (vpmu_counts_every_kind(&x->m->pmu) != (any == every))
+		differ(x, "%" PRIx64 "H count some kind, %" PRIx64 "H every; that is not said", any,
+		       every);
 	for (unsigned int kind = 0; kind < VPMU_RETIRED_KINDS; kind++)
 		if (x->m->pmu.retired[kind] != x->retired[kind])
 			differ(x, "%" PRIx64 "H count kind %u, not %" PRIx64 "H",
@@ -620,10 +625,14 @@ static void happen_once(struct experiment *x)
 static void emulate_once(struct experiment *x)
 {
 	unsigned int kind = below(x, VPMU_RETIRED_KINDS);
+	bool due, told;
 
 	x->emulated += x->retired[kind] != 0;
 	x->overflows += model_count(&x->model, x->retired[kind]);
-	vpmu_retired(&x->m->pmu, kind);
+	due = vpmu_service_is_due(&x->m->pmu);
+	told = vpmu_retired(&x->m->pmu, kind);
+	if (!due && told != vpmu_service_is_due(&x->m->pmu))
+		differ(x, "kind %u: whether there is a service to do is not what is told", kind);
 }
 
 /* Entries that select what the guest may want to count, with another unit mask at times. */

@@ -143,12 +143,12 @@ struct stretch stretch_begin(unsigned int seconds)
 
 bool stretch_goes_on(struct stretch *stretch, bool enough)
 {
-	unsigned int now = clock_seconds();
+	unsigned int now = clock_seconds(), passed = (now + 60 - stretch->now) % 60;
 
-	if (now != stretch->now && stretch->seconds)
-		stretch->seconds--;
-	else if (now != stretch->now && stretch->more)
-		stretch->more--;
+	if (stretch->seconds)
+		stretch->seconds -= passed < stretch->seconds ? passed : stretch->seconds;
+	else
+		stretch->more -= passed < stretch->more ? passed : stretch->more;
 	stretch->now = now;
 	return stretch->seconds || (!enough && stretch->more);
 }

@@ -201,12 +201,20 @@ int kvm_pmu_check_rdpmc_early(struct kvm_vcpu *vcpu, unsigned int index)
 
 /* --- instructions that KVM emulates ------------------------------------------------- */
 
-void kvm_pmu_count_retired(struct kvm_vcpu *vcpu, unsigned int kind)
+static noinline bool count_by_kind(struct kvm_vcpu *vcpu, unsigned int kind)
 {
 	kind |= kvm_x86_call(get_cpl)(vcpu) ? 0 : VPMU_RETIRED_KERNEL;
 	kind |= is_guest_mode(vcpu) ? VPMU_RETIRED_GUEST_MODE : 0;
-	vpmu_retired(vcpu_to_vpmu(vcpu), kind);
-	request_service(vcpu);
+	return vpmu_retired(vcpu_to_vpmu(vcpu), kind);
+}
+
+bool kvm_pmu_count_retired(struct kvm_vcpu *vcpu, unsigned int kind)
+{
+	struct vpmu *pmu = vcpu_to_vpmu(vcpu);
+
+	if (likely(vpmu_counts_every_kind(pmu)))
+		return vpmu_count_retired(pmu, kind);
+	return count_by_kind(vcpu, kind);
 }
 EXPORT_SYMBOL_GPL(kvm_pmu_count_retired);
 

@@ -82,16 +82,17 @@ void kvm_pmu_change_mode(struct kvm_vcpu *vcpu);
 int kvm_vm_ioctl_set_pmu_event_filter(struct kvm *kvm, void __user *argp);
 void kvm_pmu_create_debugfs(struct kvm_vcpu *vcpu, struct dentry *folder);
 
-void kvm_pmu_count_retired(struct kvm_vcpu *vcpu, unsigned int kind);
-
 /*
- * KVM has emulated an instruction; kind: VPMU_RETIRED_BRANCH if it was a branch, else 0. Levels
- * and modes are only looked for if some counter counts instructions.
+ * Some counter counts instructions: does this one. Levels and modes are only looked for if some
+ * counter does not count in all of them. True: KVM_REQ_PMU has to be made.
  */
+bool kvm_pmu_count_retired(struct kvm_vcpu *vcpu, unsigned int kind);
+
+/* KVM has emulated an instruction; kind: VPMU_RETIRED_BRANCH if it was a branch, else 0. */
 static __always_inline void kvm_pmu_retired(struct kvm_vcpu *vcpu, unsigned int kind)
 {
-	if (vpmu_counts_retired(vcpu_to_vpmu(vcpu)))
-		kvm_pmu_count_retired(vcpu, kind);
+	if (vpmu_counts_retired(vcpu_to_vpmu(vcpu)) && kvm_pmu_count_retired(vcpu, kind))
+		kvm_make_request(KVM_REQ_PMU, vcpu);
 }
 
 /* For nested VMX, which switches the register at entry and exit. */

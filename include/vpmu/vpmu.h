@@ -151,7 +151,8 @@ struct vpmu {
 	uint64_t dirty; /* counters that vpmu_service() has to compare */
 	/* Counters that count an instruction of this kind, as vpmu_service() last left them. */
 	uint64_t retired[VPMU_RETIRED_KINDS];
-	uint64_t retired_any; /* the same of any kind */
+	uint64_t retired_any;    /* the same of some kind */
+	uint64_t retired_always; /* the same of every kind */
 	uint64_t counting; /* counters whose value moves with their total */
 	/* Counters whose registers may say another event than they are bound for. */
 	uint64_t reprogrammed;
@@ -176,7 +177,7 @@ struct vpmu {
 	uint64_t event_select[VPMU_MAX_GENERAL];
 	struct vpmu_counter general[VPMU_MAX_GENERAL];
 	struct vpmu_counter fixed[VPMU_MAX_FIXED];
-	uint64_t spare[94]; /* room for what later versions add */
+	uint64_t spare[93]; /* room for what later versions add */
 };
 
 /*
@@ -351,17 +352,20 @@ void vpmu_look(struct vpmu *pmu, unsigned int counter);
 void vpmu_ask_again(struct vpmu *pmu);
 
 /*
- * vpmu_retired() when some counter counts the instruction. Hosts call that.
+ * vpmu_retired() of a kind that some counter counts. Hosts call that, unless
+ * vpmu_counts_retired() and vpmu_counts_every_kind() have told them that it is one.
  *
  * Context: the vCPU's thread.
  */
-void vpmu_count_retired(struct vpmu *pmu, unsigned int kind);
+bool vpmu_count_retired(struct vpmu *pmu, unsigned int kind);
 
 /*
  * The exit path. The host has emulated one instruction for the guest, which no
  * source has seen retire: counters of instructions (and branches) that are
  * enabled for its privilege level count it (SDM, "Instructions Retired"). May
  * overflow a counter, whose PMI the next vpmu_service() hands out. kind: VPMU_RETIRED_*.
+ * True: it has left vpmu_service() something to do, which hosts that are told of it
+ * (see vpmu_service_is_due()) need not ask then.
  *
  * Which counters count it is settled by vpmu_service(), never here: with none,
  * this is one load and one branch not taken. So a WRMSR that the host reports
@@ -375,10 +379,9 @@ void vpmu_count_retired(struct vpmu *pmu, unsigned int kind);
  *
  * Context: the vCPU's thread, once the instruction has been emulated without a fault.
  */
-static inline void vpmu_retired(struct vpmu *pmu, unsigned int kind)
+static inline bool vpmu_retired(struct vpmu *pmu, unsigned int kind)
 {
-	if (__builtin_expect(pmu->retired[kind] != 0, 0))
-		vpmu_count_retired(pmu, kind);
+	return __builtin_expect(pmu->retired[kind] != 0, 0) && vpmu_count_retired(pmu, kind);
 }
 
 /*
@@ -394,9 +397,20 @@ static inline bool vpmu_counts_retired(const struct vpmu *pmu)
 }
 
 /*
+ * Does each of these counters count emulated instructions of every kind? If so, any kind will
+ * do for vpmu_retired(). For the same hosts. Two loads.
+ *
+ * Context: the vCPU's thread.
+ */
+static inline bool vpmu_counts_every_kind(const struct vpmu *pmu)
+{
+	return pmu->retired_any == pmu->retired_always;
+}
+
+/*
  * Has vpmu_service() something to do? For hosts that are told before each entry what there is
- * to do (by requests, say), and have no call of it there: they ask after each vpmu_wrmsr() and
- * vpmu_retired(), and after a read. Two loads.
+ * to do (by requests, say), and have no call of it there: they ask after each vpmu_wrmsr(), and
+ * after a read; vpmu_retired() tells. Two loads.
  *
  * Context: the vCPU's thread.
  */
