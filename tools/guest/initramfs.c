@@ -14,16 +14,23 @@
 
 #define ALIGNMENT 4u
 
+/*
+ * A microvm's firmware has its ACPI tables in the last page of memory, and QEMU loads the archive
+ * as high as its own pages fit: the end of the last one, if it is not a whole one, onto the tables.
+ */
+#define PAGE 4096u
+
+static void pad(struct initramfs *archive, size_t alignment)
+{
+	while ((size_t)ftell(archive->file) % alignment && !ferror(archive->file))
+		fputc(0, archive->file);
+}
+
 static void put(struct initramfs *archive, const void *data, size_t size)
 {
-	static const char zeros[ALIGNMENT];
-	size_t padding;
-
 	if (size)
 		fwrite(data, size, 1, archive->file);
-	padding = -(size_t)ftell(archive->file) % ALIGNMENT;
-	if (padding)
-		fwrite(zeros, padding, 1, archive->file);
+	pad(archive, ALIGNMENT);
 }
 
 static void add_entry(struct initramfs *archive, const char *name, unsigned int mode,
@@ -96,6 +103,7 @@ void initramfs_close(struct initramfs *archive)
 	bool bad;
 
 	add_entry(archive, trailer, 0, NULL, 0);
+	pad(archive, PAGE);
 	bad = ferror(archive->file);
 	if (fclose(archive->file) || bad)
 		fail("the initramfs cannot be written: %s", strerror(errno));
