@@ -12,6 +12,7 @@ VPMU_MOMENTS: how often a guest migrates, and is loaded (default: 2).
 """
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,10 +23,11 @@ from saved import KVM, PATIENCE, SEED, Machine, a_while, judge, loaded, migrated
 from tap import check, finish, skip
 
 STOCK = "distribution"  # built of what ours is
+TRIES = 3
 MOMENTS = int(os.environ.get("VPMU_MOMENTS", "2"))
 
 
-def change_over(chance, folder, what, kvm):
+def change_over(chance, folder, kvm):
     """The host's KVM is replaced while the guest is a file."""
     machine = Machine(folder, pmu=KVM)
     machine.runs()
@@ -36,7 +38,29 @@ def change_over(chance, folder, what, kvm):
     machine = Machine(folder, pmu=KVM, incoming=f"file:{folder}/state")
     machine.wait("going on", lambda: machine.ask("query-status")["status"] == "running")
     a_while(chance)
-    judge(what, machine, 1, [])
+    return machine
+
+
+def has_lost_a_pmi(lines):
+    """Its handler begins the next period: no other PMI comes."""
+    seen = re.search(r" pmis (\d+) of (\d+)$", lines[0]) if lines else None
+    return seen is not None and int(seen[1]) < int(seen[2])
+
+
+def from_stock(chance, folder):
+    """
+    Stock KVM has no place in a state for a PMI that was due when the vCPU stopped: a guest that it
+    has stopped there is none that can count on, and another one is tried.
+    """
+    for left in reversed(range(TRIES)):
+        machine = change_over(chance, folder, "ours")
+        lines = machine.end()
+        if not left or not has_lost_a_pmi(lines):
+            break
+        print("# stock KVM has lost a PMI:", *lines, flush=True)
+        machine.close()
+        bed.change_kvm(STOCK)
+    judge("a guest that stock KVM has run counts on by ours", machine, 1, [], lines)
 
 
 def check_six_counters():
@@ -49,13 +73,14 @@ def check_six_counters():
 def inside():
     chance = random.Random(SEED)
     with tempfile.TemporaryDirectory() as folder:
-        change_over(chance, folder, "a guest that stock KVM has run counts on by ours", "ours")
+        from_stock(chance, folder)
         migrated(chance, folder, "so does one that migrates to another QEMU", MOMENTS, True,
                  pmu=KVM)
         migrated(chance, folder, "so do two vCPUs", 1, True, 2, pmu=KVM)
         loaded(chance, folder, "so does one in a snapshot that is loaded", MOMENTS, pmu=KVM)
         check_six_counters()
-        change_over(chance, folder, "one that ours has run counts on by stock KVM", STOCK)
+        judge("one that ours has run counts on by stock KVM", change_over(chance, folder, STOCK), 1,
+              [])
     check_messages("the bed", subprocess.check_output(["dmesg"], text=True))
     return finish()
 
