@@ -26,7 +26,7 @@ KERNEL = "6.12"
 MODEL = "EPYC-Genoa"  # has the PMU that the guest has
 COUNTERS = 6          # of the bed
 
-# Sampling on all CPUs is not among it: once no interrupt reached the guest any more.
+# Sampling on all CPUs is not among it: the guest comes to stand still, on stock KVM as well.
 SHOWN = e2e_rr.SIGNALS + e2e_cpus.COUNTS + e2e_cpus.END
 JUDGES = [(sentence, judges) for _, sentence, judges in e2e_cpus.PROPERTIES
           if judges is not e2e_cpus.record]
