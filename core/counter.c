@@ -418,7 +418,7 @@ bool vpmu_count_retired(struct vpmu *pmu, unsigned int kind)
 
 	if (counters & (counters - 1))
 		return count_several(pmu, counters);
-	return count_one(pmu, (unsigned int)__builtin_ctzll(counters));
+	return count_one(pmu, vpmu_lowest(counters));
 }
 
 void vpmu_look(struct vpmu *pmu, unsigned int counter)

@@ -161,7 +161,7 @@ def judge(name, said):
 def run(chance, folder, cpu, conditional, kernel):
     name = f"Linux {kernel}, {cpu}"
     write_initramfs(folder, kernel, conditional)
-    saved.make_disk(folder, 1 << 30)
+    saved.make_disk(folder, "intel-v4", 1 << 30)
     guest = Guest(folder, cpu, kernel)
     guest.wait("the guest's start", lambda: guest.turns() > 0)
     said = ""
