@@ -6,10 +6,6 @@
 #ifndef VPMU_BENCH_VMEXIT_GUEST_H
 #define VPMU_BENCH_VMEXIT_GUEST_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 /* The guest's memory: physical addresses, which are its virtual ones. The code has some of them. */
 #define GUEST_CODE   0x1000
 #define GUEST_PML4   0x2000
@@ -27,6 +23,11 @@
 #define GUEST_DONE_PORT 0x10
 /* Where the guest that does port accesses does them. */
 #define GUEST_PORT 0x80
+
+#ifndef __ASSEMBLER__
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct guest_write {
 	uint32_t msr;
@@ -46,4 +47,5 @@ struct guest_exit {
 enum { GUEST_EXITS = 7 };
 extern const struct guest_exit guest_exits[GUEST_EXITS];
 
+#endif
 #endif

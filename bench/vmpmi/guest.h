@@ -13,6 +13,8 @@
 /* Its stack grows down from here. */
 #define GUEST_STACK 0x9000
 
+#ifndef __ASSEMBLER__
+
 #define GUEST_EVENTS_MAX 10
 
 /* An event that is counted in turns: its select, and its counter's low half while it is not. */
@@ -20,7 +22,7 @@ struct guest_event {
 	uint32_t select, value;
 };
 
-/* What the code is told; it has these offsets. */
+/* What the code is told. */
 struct guest_pmi {
 	uint32_t counters; /* that count */
 	uint32_t all;      /* their bits */
@@ -33,6 +35,11 @@ struct guest_pmi {
 	struct guest_event event[GUEST_EVENTS_MAX];
 };
 
+_Static_assert(offsetof(struct guest_pmi, rotate) == 20 &&
+		       offsetof(struct guest_pmi, counter) == 40 &&
+		       offsetof(struct guest_pmi, event) == 44 && sizeof(struct guest_event) == 8,
+	       "the code has these offsets");
+
 /*
  * Does as many PMIs as GUEST_TURNS says, and then writes to GUEST_DONE_PORT. The other one has no
  * PMU: it sends itself an NMI, whose handler makes as many accesses, to registers that KVM ignores.
@@ -40,4 +47,5 @@ struct guest_pmi {
 extern const char guest_sampling[], guest_sampling_end[];
 extern const char guest_floor[], guest_floor_end[];
 
+#endif
 #endif

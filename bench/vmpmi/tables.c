@@ -63,6 +63,14 @@ static void add_notes(const struct vmpmi_figures *figures, struct report_table *
 		    figures->counters, SUBJECT_TURN);
 }
 
+/* A PMI's, and the same without a PMU. */
+static void set_counts(struct vmpmi_figures *figures, int guest, struct report_value *row)
+{
+	set_name(figures, guest, &row[0]);
+	report_number(&row[1], pmi_count(figures, guest));
+	report_number(&row[2], step_count(&figures->floor[guest], STEP_PMI));
+}
+
 static void add_main(struct vmpmi_figures *figures, struct report *report)
 {
 	static const struct report_column columns[] = {
@@ -78,13 +86,10 @@ static void add_main(struct vmpmi_figures *figures, struct report *report)
 
 	for (int guest = 0; guest < VMPMI_GUESTS; guest++) {
 		struct report_value *row = report_row(table);
-		double count = pmi_count(figures, guest);
-		double floor = step_count(&figures->floor[guest], STEP_PMI);
 
-		set_name(figures, guest, &row[0]);
-		report_number(&row[1], count);
-		report_number(&row[2], floor);
-		report_number(&row[3], count - floor);
+		set_counts(figures, guest, row);
+		report_number(&row[3], pmi_count(figures, guest) -
+					       step_count(&figures->floor[guest], STEP_PMI));
 		report_number(&row[4], step_count(&figures->of[guest], STEP_TURN));
 	}
 	add_notes(figures, table);
@@ -149,13 +154,8 @@ static void add_plot(struct vmpmi_figures *figures, struct report *report)
 						  columns, sizeof(columns) / sizeof(columns[0]));
 
 	table->is_detail = true;
-	for (int guest = 0; guest < VMPMI_GUESTS; guest++) {
-		struct report_value *row = report_row(table);
-
-		set_name(figures, guest, &row[0]);
-		report_number(&row[1], pmi_count(figures, guest));
-		report_number(&row[2], step_count(&figures->floor[guest], STEP_PMI));
-	}
+	for (int guest = 0; guest < VMPMI_GUESTS; guest++)
+		set_counts(figures, guest, report_row(table));
 }
 
 static void add_details(struct vmpmi_figures *figures, struct report *report)
