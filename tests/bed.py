@@ -29,6 +29,10 @@ from linux_guest import BUILD, VPMU
 OPTIONS = ("--kernel", "--kvm", "--parameters")
 DELETE_MODULE, FINIT_MODULE = 176, 313  # system calls
 
+# The distribution's own KVM is built of what ours is.
+STOCK = "distribution"
+VARIANTS = ["ours", STOCK]
+
 
 def module_paths(kernel, kvm):
     """In the order of need."""
@@ -37,13 +41,13 @@ def module_paths(kernel, kvm):
 
     if kvm == "none":
         return []
-    folder = os.path.dirname(own("arch/x86/kvm/kvm")) if kvm == "distribution" \
+    folder = os.path.dirname(own("arch/x86/kvm/kvm")) if kvm == STOCK \
         else f"{BUILD}/kvm/{kvm}"
     return [own("virt/lib/irqbypass"), own("drivers/crypto/ccp/ccp"),
             folder + "/kvm.ko", folder + "/kvm-amd.ko"]
 
 
-def missing(kernel="6.12", kvm="distribution"):
+def missing(kernel="6.12", kvm=STOCK):
     """Why there is no such bed, or None."""
     for path in module_paths(kernel, kvm):
         if not os.path.exists(path):
@@ -53,7 +57,12 @@ def missing(kernel="6.12", kvm="distribution"):
     return None
 
 
-def options(kernel="6.12", kvm="distribution", parameters=None):
+def missing_variants(kernel="6.12"):
+    """Why ours and stock KVM cannot be compared, or None."""
+    return next(filter(None, (missing(kernel, kvm) for kvm in VARIANTS)), None)
+
+
+def options(kernel="6.12", kvm=STOCK, parameters=None):
     """The words for vpmu exec; parameters: a text by a module's name."""
     words = ["--kernel", kernel, "--pmu", "amd-v2"]
     for path in module_paths(kernel, kvm):
@@ -62,7 +71,7 @@ def options(kernel="6.12", kvm="distribution", parameters=None):
     return words
 
 
-def run(script, *more, kernel="6.12", kvm="distribution", parameters=None, **environment):
+def run(script, *more, kernel="6.12", kvm=STOCK, parameters=None, **environment):
     """Runs a shell's script in it, with more options of vpmu exec."""
     return linux_guest.boot(script, *options(kernel, kvm, parameters), *more, **environment)
 
@@ -79,11 +88,16 @@ def system_call(number, *arguments):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
+def delete_module(name):
+    """Within the bed; a machine may have no rmmod."""
+    system_call(DELETE_MODULE, name.encode(), os.O_NONBLOCK)
+
+
 def unload(name):
     """QEMU's last descriptor may close a little later than it ends."""
     for patience in range(50, -1, -1):
         try:
-            return system_call(DELETE_MODULE, name.encode(), os.O_NONBLOCK)
+            return delete_module(name)
         except BlockingIOError:
             if not patience:
                 raise
@@ -121,7 +135,7 @@ def main(words):
         print(__doc__)
         return 0
     own, others, command = take_options(words)
-    kernel, kvm = (own["--kernel"] or ["6.12"])[-1], (own["--kvm"] or ["distribution"])[-1]
+    kernel, kvm = (own["--kernel"] or ["6.12"])[-1], (own["--kvm"] or [STOCK])[-1]
     if not command:
         return refuse("which command?")
     if missing(kernel, kvm):

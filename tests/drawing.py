@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What tests of drawings share: whether any can be made, and what is in one."""
+import json
 import os
 import subprocess
 import xml.etree.ElementTree as ElementTree
+
+from tap import check, skip
 
 # VPMU_BUILD: the build folder (default: build).
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -31,3 +34,16 @@ def read(path):
 
 def parse(text):
     return Drawing(ElementTree.fromstring(text))
+
+
+def check_bars(sentence, result, bars, labels):
+    """The drawing of what vpmu bench has printed as JSON: how many bars, and texts that it has."""
+    reason = why_not()
+    if reason:
+        skip(sentence, reason)
+        return
+    done = subprocess.run([PLOT], input=json.dumps(result), capture_output=True, text=True,
+                          timeout=300)
+    picture = parse(done.stdout)
+    check(sentence, len(picture.bars) == bars and set(labels) <= set(picture.texts), picture.bars,
+          done.stderr)

@@ -17,9 +17,6 @@ from linux_guest import ROOT, check_messages
 from tap import check, finish, skip
 from unpacked import bare_metal
 
-# The distribution's own is built of what ours is.
-STOCK = "distribution"
-VARIANTS = ["ours", STOCK]
 V2, CORE, K7 = "host", "host,-perfmon-v2", "host,-perfmon-v2,-perfctr-core"
 CPUID = {V2: "version=2 counters=6", CORE: "version=1 counters=6", K7: "version=1 counters=4"}
 
@@ -103,7 +100,7 @@ def run_variant(variant, runs):
 def check_guest(run, outputs):
     name = name_of(run)
     output = outputs["ours"].get(name, "")
-    ours, stock = (verdicts(outputs[variant].get(name, "")) for variant in VARIANTS)
+    ours, stock = (verdicts(outputs[variant].get(name, "")) for variant in bed.VARIANTS)
     bad = [sentence for sentence, holds in ours.items() if not holds]
     check(f"{name}: all {len(ours)} sentences hold ({sum(stock.values())} of {len(stock)} on stock "
           "KVM)", not bad, *bad, output[-1500:])
@@ -117,12 +114,12 @@ def main():
     if sys.argv[1:2] == ["--guests"]:
         run_guests(json.loads(sys.argv[2]))
         return 0
-    reason = next(filter(None, (bed.missing(kvm=variant) for variant in VARIANTS)), None)
+    reason = bed.missing_variants()
     if reason:
         skip("bare-metal guests under KVM", reason)
         return finish()
     chosen = [run for run in GUESTS if not sys.argv[1:] or run[0] in sys.argv[1:]]
-    found = {variant: run_variant(variant, chosen) for variant in VARIANTS}
+    found = {variant: run_variant(variant, chosen) for variant in bed.VARIANTS}
     for run in chosen:
         check_guest(run, {variant: outputs for variant, (outputs, _) in found.items()})
     check_messages("the bed, on ours", found["ours"][1])

@@ -16,12 +16,9 @@ import e2e_cpus
 import e2e_nested
 import e2e_rr
 import hanging_module
-from linux_guest import check_messages
+from linux_guest import ROOT, check_messages
 from tap import check, finish, skip
 
-# The distribution's own is built of what ours is.
-STOCK = "distribution"
-VARIANTS = ["ours", STOCK]
 KERNEL = "6.12"
 MODEL = "EPYC-Genoa"  # has the PMU that the guest has
 COUNTERS = 6          # of the bed
@@ -32,16 +29,17 @@ JUDGES = [(sentence, judges) for _, sentence, judges in e2e_cpus.PROPERTIES
           if judges is not e2e_cpus.record]
 
 # Events of the kernel are exactly as many as objects of their slab, once that has been shrunk.
-# They are freed a moment after their end. 176 is delete_module(): a machine may have no rmmod.
+# They are freed a moment after their end.
 SCRIPT = """
 events() {
 	echo 1 >/sys/kernel/slab/perf_event/shrink
 	cut -d' ' -f1 /sys/kernel/slab/perf_event/objects
 }
 unload() {
-	python3 -c "import ctypes
-for name in b'kvm_amd', b'kvm':
-	print(name.decode(), ctypes.CDLL(None).syscall(176, name, 2048))"
+	PYTHONPATH=$TESTS python3 -Bc "import bed
+for name in 'kvm_amd', 'kvm':
+	bed.delete_module(name)
+	print(name, 0)"
 }
 echo == before; events
 echo == guest
@@ -63,7 +61,7 @@ class Run(e2e_cpus.Run):
         guest = bed.debian(SHOWN, kernel=KERNEL)
         done = bed.run(SCRIPT % (guest, e2e_nested.SCRIPT), "--memory", "2G", kernel=KERNEL,
                        kvm=variant, CONDITIONAL=e2e_cpus.ZEN.conditional[1:],
-                       ALL_COUNTERS=",".join(["cycles"] * COUNTERS),
+                       ALL_COUNTERS=",".join(["cycles"] * COUNTERS), TESTS=ROOT + "/tests",
                        **e2e_cpus.variables(MODEL, module), **e2e_nested.VARIABLES)
         super().__init__(MODEL, bool(module), done)
         self.out = done.stdout
@@ -95,7 +93,7 @@ def verdicts(run):
 
 
 def main():
-    reason = next(filter(None, (bed.missing(KERNEL, variant) for variant in VARIANTS)), None)
+    reason = bed.missing_variants(KERNEL)
     if reason:
         skip("a Debian guest under KVM", reason)
         return finish()
@@ -103,8 +101,8 @@ def main():
         module = f"{folder}/hang.ko" if os.geteuid() == 0 else ""
         if module:
             hanging_module.write(KERNEL, module)
-        with concurrent.futures.ThreadPoolExecutor(len(VARIANTS)) as pool:
-            ours, stock = pool.map(lambda variant: Run(variant, module), VARIANTS)
+        with concurrent.futures.ThreadPoolExecutor(len(bed.VARIANTS)) as pool:
+            ours, stock = pool.map(lambda variant: Run(variant, module), bed.VARIANTS)
     on_stock = verdicts(stock)
     for sentence, (holds, facts) in verdicts(ours).items():
         known = on_stock[sentence][0]

@@ -22,7 +22,6 @@ from linux_guest import BUILD, ROOT, check_messages
 from saved import KVM, PATIENCE, SEED, Machine, a_while, judge, loaded, migrated
 from tap import check, finish, skip
 
-STOCK = "distribution"  # built of what ours is
 TRIES = 3
 MOMENTS = int(os.environ.get("VPMU_MOMENTS", "2"))
 
@@ -59,7 +58,7 @@ def from_stock(chance, folder):
             break
         print("# stock KVM has lost a PMI:", *lines, flush=True)
         machine.close()
-        bed.change_kvm(STOCK)
+        bed.change_kvm(bed.STOCK)
     judge("a guest that stock KVM has run counts on by ours", machine, 1, [], lines)
 
 
@@ -79,8 +78,8 @@ def inside():
         migrated(chance, folder, "so do two vCPUs", 1, True, 2, pmu=KVM)
         loaded(chance, folder, "so does one in a snapshot that is loaded", MOMENTS, pmu=KVM)
         check_six_counters()
-        judge("one that ours has run counts on by stock KVM", change_over(chance, folder, STOCK), 1,
-              [])
+        judge("one that ours has run counts on by stock KVM",
+              change_over(chance, folder, bed.STOCK), 1, [])
     check_messages("the bed", subprocess.check_output(["dmesg"], text=True))
     return finish()
 
@@ -88,13 +87,13 @@ def inside():
 def main():
     if sys.argv[1:] == ["--inside"]:
         return inside()
-    reason = bed.missing(kvm="ours") or bed.missing(kvm=STOCK)
+    reason = bed.missing_variants()
     if reason:
         skip("states of KVM's guests", reason)
         return finish()
     print(f"# VPMU_SEED={SEED}", flush=True)
     done = bed.run(f"python3 {ROOT}/tests/e2e_kvm_saved.py --inside", "--cpus", "2", "--memory",
-                   "2G", kvm=STOCK, VPMU_SEED=str(SEED))
+                   "2G", kvm=bed.STOCK, VPMU_SEED=str(SEED))
     print(done.stdout, end="")
     print(done.stderr, end="", file=sys.stderr)
     return done.returncode

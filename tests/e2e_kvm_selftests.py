@@ -15,8 +15,7 @@ from tap import check, finish, skip
 
 SOURCE = BUILD + "/kvm/source/tools/testing/selftests/kvm"
 OUT = BUILD + "/kvm/selftests"
-VARIANTS = ["ours", "distribution"]  # the distribution's own is stock
-SECONDS = 60                         # each
+SECONDS = 60  # each
 
 PASSES = ["cpuid_test", "exit_on_emulation_failure_test", "get_msr_index_features",
           "hwcr_msr_test", "nested_exceptions_test", "platform_info_test", "set_sregs_test",
@@ -60,14 +59,14 @@ def said(found, name):
 
 
 def check_filter(found):
-    for variant in VARIANTS:
+    for variant in bed.VARIANTS:
         status, text = found[variant].get(FILTER, (None, ""))
         check(f"{FILTER}, {variant}: all holds that needs no event of micro-operations",
               status == 0 or FILTER_END in text, *said(found[variant], FILTER))
 
 
 def main():
-    reason = next(filter(None, (bed.missing(kvm=variant) for variant in VARIANTS)), None)
+    reason = bed.missing_variants()
     if not reason and not os.path.exists(SOURCE + "/Makefile"):
         reason = "there are no selftests (tools/setup kvm-sources brings them)"
     if reason:
@@ -76,12 +75,12 @@ def main():
     names = [*PASSES, FILTER]
     made = build(names)
     check("KVM's selftests are compiled", made.returncode == 0, made.stdout[-3000:])
-    found = {variant: run(variant, names) for variant in VARIANTS}
+    found = {variant: run(variant, names) for variant in bed.VARIANTS}
     for name in PASSES:
         check(f"{name} passes on ours", found["ours"].get(name, (None,))[0] == 0,
               *said(found["ours"], name))
-        if found["distribution"].get(name, (None,))[0] != 0:
-            print(f"# {name}, stock KVM:", *said(found["distribution"], name), sep="\n# ")
+        if found[bed.STOCK].get(name, (None,))[0] != 0:
+            print(f"# {name}, stock KVM:", *said(found[bed.STOCK], name), sep="\n# ")
     check_filter(found)
     return finish()
 

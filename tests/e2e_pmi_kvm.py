@@ -15,7 +15,6 @@ import drawing
 from linux_guest import VPMU, check_messages
 from tap import check, check_refusal, finish, skip
 
-STOCK = "distribution"  # built of what ours is
 GUESTS = ["1 event", "6 events, in turns", "10 events, in turns"]
 COUNTS = ("created", "released", "paused", "periods", "programmed", "exits", "msr", "rdpmc",
           "nmi", "iret")
@@ -89,24 +88,16 @@ def check_both(ours, stock):
 
 
 def check_drawing(result):
-    reason = drawing.why_not()
-    if reason:
-        skip("its plot has two bars for each guest", reason)
-        return
-    done = subprocess.run([drawing.PLOT], input=json.dumps(result), capture_output=True,
-                          text=True, timeout=300)
-    picture = drawing.parse(done.stdout)
-    check("its plot has two bars for each guest", len(picture.bars) == 2 * len(GUESTS)
-          and set(GUESTS) <= set(picture.texts), picture.bars, done.stderr)
+    drawing.check_bars("its plot has two bars for each guest", result, 2 * len(GUESTS), GUESTS)
 
 
 def measures():
-    missing = bed.missing(kvm="ours") or bed.missing(kvm=STOCK)
+    missing = bed.missing_variants()
     if missing:
         skip("vpmu bench pmi --kvm measures KVM with libvpmu, and stock KVM", missing)
         return
     with ThreadPoolExecutor() as pool:
-        ours, stock = pool.map(measure, ("ours", STOCK))
+        ours, stock = pool.map(measure, bed.VARIANTS)
     if not ours or not stock:
         return
     check_ours(ours)

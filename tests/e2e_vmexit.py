@@ -101,15 +101,8 @@ def check_kvm(result):
 
 
 def check_drawing(result):
-    reason = drawing.why_not()
-    if reason:
-        skip("its plot has a bar for each exit and state", reason)
-        return
-    done = subprocess.run([drawing.PLOT], input=json.dumps(result), capture_output=True,
-                          text=True, timeout=300)
-    picture = drawing.parse(done.stdout)
-    check("its plot has a bar for each exit and state", len(picture.bars) == len(rows_of(result))
-          and set(EXITS) <= set(picture.texts), picture.bars, done.stderr)
+    drawing.check_bars("its plot has a bar for each exit and state", result, len(rows_of(result)),
+                       EXITS)
 
 
 def compare(*words):

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <vpmu/msr.h>
 
 #define COUNTERS 6
@@ -77,17 +76,12 @@ static void must(const char *error)
 
 static void write_msr(struct vm *vm, uint32_t msr, uint64_t value)
 {
-	struct kvm_msrs *msrs = calloc(1, sizeof(*msrs) + sizeof(struct kvm_msr_entry));
+	const char *error = vm_write_msr(vm, msr, value);
 
-	if (!msrs)
-		must("no memory");
-	msrs->nmsrs = 1;
-	msrs->entries[0] = (struct kvm_msr_entry){ .index = msr, .data = value };
-	if (ioctl(vm->vcpu, KVM_SET_MSRS, msrs) != 1) {
-		printf("KVM_SET_MSRS refuses %#" PRIx64 " for register %#" PRIx32 "\n", value, msr);
-		exit(1);
-	}
-	free(msrs);
+	if (!error)
+		return;
+	printf("%#" PRIx64 " for register %#" PRIx32 ": %s\n", value, msr, error);
+	exit(1);
 }
 
 /* Its virtual machine goes, and with it the machine's counters that it has. */

@@ -216,17 +216,29 @@ uint32_t vm_ticks(const struct vm *vm, uint32_t turn)
 	return ticks;
 }
 
-const char *vm_read_msr(struct vm *vm, uint32_t msr, uint64_t *value)
+/* KVM_GET_MSRS or KVM_SET_MSRS of one. */
+static bool access_msr(struct vm *vm, unsigned long request, uint32_t msr, uint64_t *value)
 {
 	struct kvm_msrs *msrs = g_malloc0(sizeof(*msrs) + sizeof(struct kvm_msr_entry));
 	int count;
 
 	msrs->nmsrs = 1;
-	msrs->entries[0].index = msr;
-	count = ioctl(vm->vcpu, KVM_GET_MSRS, msrs);
+	msrs->entries[0] = (struct kvm_msr_entry){ .index = msr, .data = *value };
+	count = ioctl(vm->vcpu, request, msrs);
 	*value = msrs->entries[0].data;
 	g_free(msrs);
-	return count == 1 ? NULL : failed("KVM_GET_MSRS");
+	return count == 1;
+}
+
+const char *vm_read_msr(struct vm *vm, uint32_t msr, uint64_t *value)
+{
+	*value = 0;
+	return access_msr(vm, KVM_GET_MSRS, msr, value) ? NULL : failed("KVM_GET_MSRS");
+}
+
+const char *vm_write_msr(struct vm *vm, uint32_t msr, uint64_t value)
+{
+	return access_msr(vm, KVM_SET_MSRS, msr, &value) ? NULL : failed("KVM_SET_MSRS");
 }
 
 void vm_end(struct vm *vm)

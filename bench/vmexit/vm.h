@@ -38,6 +38,7 @@ const char *vm_run(struct vm *vm, uint32_t turns);
 /* Ticks that a turn of the last run took. */
 uint32_t vm_ticks(const struct vm *vm, uint32_t turn);
 const char *vm_read_msr(struct vm *vm, uint32_t msr, uint64_t *value);
+const char *vm_write_msr(struct vm *vm, uint32_t msr, uint64_t value);
 void vm_end(struct vm *vm);
 
 #endif
