@@ -171,9 +171,10 @@ static void parse_option(struct settings *settings, char **argv, int *i)
 		settings->kvm = true;
 	else if (!value_option(settings, argv, i))
 		fail("bench %s: unknown option or argument `%s'; there are --cpu, --repeat, "
-		     "--seconds, --quick, --details, --json, --plot%s%s%s and --help",
+		     "--seconds, --quick, --details, --json, --plot%s%s%s%s and --help",
 		     settings->benchmark->name, argv[*i],
-		     settings->benchmark->takes_traces ? ", --kvm, --trace" : "",
+		     settings->benchmark->run_kvm ? ", --kvm" : "",
+		     settings->benchmark->takes_traces ? ", --trace" : "",
 		     settings->benchmark->starts_guests ? ", --model, --pmu" : "",
 		     settings->benchmark->is_of_kvm ? ", --exits, --states, --leaf" : "");
 }

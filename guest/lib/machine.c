@@ -144,11 +144,9 @@ struct stretch stretch_begin(unsigned int seconds)
 bool stretch_goes_on(struct stretch *stretch, bool enough)
 {
 	unsigned int now = clock_seconds(), passed = (now + 60 - stretch->now) % 60;
+	unsigned int *left = stretch->seconds ? &stretch->seconds : &stretch->more;
 
-	if (stretch->seconds)
-		stretch->seconds -= passed < stretch->seconds ? passed : stretch->seconds;
-	else
-		stretch->more -= passed < stretch->more ? passed : stretch->more;
+	*left -= passed < *left ? passed : *left;
 	stretch->now = now;
 	return stretch->seconds || (!enough && stretch->more);
 }

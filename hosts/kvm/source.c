@@ -272,6 +272,7 @@ static void set_period(struct vpmu_source_slot *slot, u64 period)
 static void source_alarm(void *source, unsigned int counter, u64 at)
 {
 	struct vpmu_source_slot *slot = slot_of(source, counter);
+	u64 period = period_until(at, slot->told);
 
 	if (at <= slot->told) {
 		WRITE_ONCE(slot->alarm, VPMU_NO_ALARM);
@@ -279,8 +280,8 @@ static void source_alarm(void *source, unsigned int counter, u64 at)
 		return;
 	}
 	WRITE_ONCE(slot->alarm, at);
-	if (!slot->paused && !is_served(slot, period_until(at, slot->told)))
-		set_period(slot, period_until(at, slot->told));
+	if (!slot->paused && !is_served(slot, period))
+		set_period(slot, period);
 }
 
 /* The event itself counts on: what it counts from now on is left out. */

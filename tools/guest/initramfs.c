@@ -22,8 +22,9 @@
 
 static void pad(struct initramfs *archive, size_t alignment)
 {
-	while ((size_t)ftell(archive->file) % alignment && !ferror(archive->file))
-		fputc(0, archive->file);
+	static const char zeros[PAGE];
+
+	fwrite(zeros, 1, -(size_t)ftell(archive->file) % alignment, archive->file);
 }
 
 static void put(struct initramfs *archive, const void *data, size_t size)
