@@ -3,12 +3,13 @@
  * The throw-away guest of vpmu perf and vpmu exec: it has a PMU, sees this machine's
  * files, and runs one program. A file each: its options (options.c), the order of things
  * and the cleaning up (run.c), what its initramfs carries (job.c), how QEMU is started for
- * it (start.c); its streams (pump.h), the files that come out of it (bring_out.h). What
+ * it (start.c), who shows it files (files.h); its streams (pump.h), the files that come out of it (bring_out.h). What
  * happens inside is init/init.c.
  */
 #ifndef VPMU_TOOLS_GUEST_H
 #define VPMU_TOOLS_GUEST_H
 
+#include "files.h"
 #include "process/args.h"
 #include "tools/pmu.h"
 #include "tools/util.h"
@@ -23,6 +24,7 @@ struct guest_options {
 	const char *cpu;     /* a model of QEMU's, with features */
 	const char *cpus;    /* decimal, checked */
 	const char *memory;  /* in QEMU's notation */
+	const char *files;   /* how it sees this machine's: files.h */
 	const char *tcg;     /* more properties of TCG; NULL: none */
 	const char *append;  /* more kernel parameters; NULL: none */
 	const char *console; /* where the kernel's console goes; NULL: nowhere */
@@ -35,7 +37,7 @@ struct guest_options {
 #define GUEST_OPTIONS_DEFAULT                                                                      \
 	{                                                                                          \
 		.pmu = PMU_OPTIONS_DEFAULT, .accel = "tcg", .kernel = "6.1", .cpus = "1",          \
-		.memory = "2G"                                                                     \
+		.memory = "2G", .files = FILES_AUTO                                                \
 	}
 
 /* The lines of --help about them. */
@@ -74,10 +76,10 @@ void job_write(const struct guest_options *options, const struct guest_job *job,
 
 /*
  * Start the guest with one end of its streams in *streams. Returns QEMU's process, which
- * ends in order at SIGTERM, with the plugin's last word in the report. before: the signal
- * mask that QEMU gets.
+ * ends in order at SIGTERM, with the plugin's last word in the report. files: as files_start()
+ * has it; it is QEMU's then. before: the signal mask that QEMU gets.
  */
-pid_t guest_start(const struct guest_options *options, const struct scratch *scratch,
+pid_t guest_start(const struct guest_options *options, const struct scratch *scratch, int files,
 		  const sigset_t *before, int *streams);
 
 #endif

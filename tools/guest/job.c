@@ -29,8 +29,11 @@ static const char *const modules[] = {
 	"drivers/virtio/virtio_pci",
 	"drivers/virtio/virtio_mmio",
 	"drivers/char/virtio_console",
+	"drivers/block/virtio_blk",
 	"fs/netfs/netfs",
 	"fs/fscache/fscache",
+	"fs/fuse/fuse",
+	"fs/fuse/virtiofs",
 	"net/9p/9pnet",
 	"net/9p/9pnet_virtio",
 	"fs/9p/9p",
@@ -125,6 +128,7 @@ static void put_job(FILE *to, const struct guest_options *options, const struct 
 	if (!cwd)
 		fail("the working directory: %s", strerror(errno));
 	put(to, "cwd", cwd);
+	put(to, "files", options->files);
 	put_identity(to);
 	/* Addresses depend on it. */
 	if (!options->deterministic)

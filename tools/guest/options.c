@@ -25,6 +25,8 @@ const char guest_usage[] =
 	"  --cpu MODEL        the guest's CPU, as QEMU's -cpu (default Skylake-Server or EPYC)\n"
 	"  --cpus N           virtual CPUs (default 1)\n"
 	"  --memory SIZE      as QEMU's -m (default 2G)\n"
+	"  --files HOW        how the guest sees this machine's files: virtiofs, 9p, or auto, the\n"
+	"                     default: virtiofs where it works\n"
 	"  --deterministic    the same command counts the same: fixed addresses, entropy, clock,\n"
 	"                     environment, and one CPU\n"
 	"  --kernel VERSION   6.1, 6.12 or 7.3 (default 6.1)\n"
@@ -65,7 +67,7 @@ static bool take_option(struct guest_options *options, char **argv, int *i)
 		{ "--cpus", &options->cpus },     { "--memory", &options->memory },
 		{ "--kernel", &options->kernel }, { "--qemu", &options->qemu },
 		{ "--append", &options->append }, { "--console", &options->console },
-		{ "--tcg", &options->tcg },
+		{ "--tcg", &options->tcg },       { "--files", &options->files },
 	};
 
 	if (option_take(argv, i, known, sizeof(known) / sizeof(known[0])))
@@ -102,6 +104,14 @@ static void check_kernel(const char *version)
 	args_free(&versions);
 }
 
+static void check_files(const char *files)
+{
+	if (strcmp(files, FILES_AUTO) != 0 && strcmp(files, FILES_VIRTIOFS) != 0 &&
+	    strcmp(files, FILES_9P) != 0)
+		fail("--files is " FILES_AUTO ", " FILES_VIRTIOFS " or " FILES_9P ", not `%s'",
+		     files);
+}
+
 static void check_options(const struct guest_options *options)
 {
 	unsigned long cpus;
@@ -112,6 +122,7 @@ static void check_options(const struct guest_options *options)
 		fail("--deterministic needs --cpus 1: what CPUs do at the same time is chance");
 	if (!memory_is_good(options->memory))
 		fail("--memory is a size such as 512M or 2G, not `%s'", options->memory);
+	check_files(options->files);
 	check_kernel(options->kernel);
 }
 

@@ -40,6 +40,7 @@ static void clean_up(void)
 	if (guest > 0)
 		process_stop(guest);
 	guest = 0;
+	files_stop();
 	if (scratch.folder)
 		nftw(scratch.folder, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 	scratch.folder = NULL;
@@ -117,17 +118,19 @@ static struct args list_out(const struct guest_options *options, const struct gu
 	return out;
 }
 
-static int run(const struct guest_options *options, const struct args *out, const sigset_t *before)
+static int run(const struct guest_options *options, const struct args *out, int files,
+	       const sigset_t *before)
 {
 	struct bring_out *bring_out = bring_out_new(out);
 	int streams, status = 0;
 	enum pump_end end;
 	bool complete;
 
-	guest = guest_start(options, &scratch, before, &streams);
+	guest = guest_start(options, &scratch, files, before, &streams);
 	end = pump(streams, !isatty(STDIN_FILENO), bring_out, &stop, before, &status);
 	process_stop(guest);
 	guest = 0;
+	files_stop();
 	complete = end_bring_out(bring_out, out, end == PUMP_STATUS ? options->out.count : 0);
 	if (end != PUMP_GONE)
 		print_lines(scratch.log, "vpmu plugin: ");
@@ -170,14 +173,15 @@ int guest_run(struct guest_options *options, const struct guest_job *job)
 {
 	struct args out = list_out(options, job);
 	sigset_t before;
-	int report, status;
+	int report, files, status;
 
 	catch_signals(&before);
 	atexit(clean_up);
 	make_scratch(options);
 	report = guest_has_kvm(options) ? -1 : open_report(options);
+	files = files_start(options, &before);
 	job_write(options, job, &out, scratch.initramfs);
-	status = run(options, &out, &before);
+	status = run(options, &out, files, &before);
 	if (report >= 0)
 		pmu_print_report(report, &options->pmu);
 	return status;

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "guest.h"
 #include "process/process.h"
+#include "room.h"
 #include "tools/qemu.h"
 
 #include <errno.h>
@@ -17,11 +18,13 @@
 /*
  * quiet and loglevel: the serial console is slow. tsc=reliable: no watchdog on a clock that
  * follows the host. nmi_watchdog=0: it would hold a counter. cryptomgr.notests, mitigations: time.
+ * lsm and what follows it: each call would pay for what nobody here is guarded by or asks for.
  */
 static const char kernel_parameters[] =
 	"console=ttyS0 panic=-1 tsc=reliable no_timer_check mitigations=off nmi_watchdog=0 "
 	"random.trust_cpu=on cryptomgr.notests 8250.nr_uarts=1 raid=noautodetect audit=0 "
-	"apparmor=0 selinux=0";
+	"lsm=landlock,yama psi=0 cgroup_disable=memory init_on_alloc=0 hardened_usercopy=off "
+	"randomize_kstack_offset=off";
 
 /*
  * --deterministic. User space without RDRAND and RDSEED asks the kernel, whose
@@ -61,29 +64,61 @@ static void add_accelerator(struct args *words, const struct guest_options *opti
 	add_pair(words, "-accel", options->tcg ? text("tcg,%s", options->tcg) : "tcg");
 }
 
+static const char *bus_of(const struct guest_options *options)
+{
+	return guest_has_kvm(options) ? "device" : "pci";
+}
+
 /*
  * A guest of a guest pays for each exit: microvm has no PCI, and little of what a PC has. Without
  * an RTC Linux would wait for one for seconds.
  */
 static void add_machine(struct args *words, const struct guest_options *options)
 {
-	const char *bus = guest_has_kvm(options) ? "device" : "pci";
-
 	add_pair(words, "-machine", guest_has_kvm(options) ? "microvm,rtc=on" : "q35");
-	add_pair(words, "-device", text("virtio-serial-%s,max_ports=2", bus));
-	/* All of this machine's files, of which the guest can write none. */
-	add_pair(words, "-fsdev",
-		 "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap");
-	add_pair(words, "-device", text("virtio-9p-%s,fsdev=root,mount_tag=root", bus));
+	add_pair(words, "-m", options->memory);
+	add_pair(words, "-device", text("virtio-serial-%s,max_ports=2", bus_of(options)));
+}
+
+/* All of this machine's files, of which the guest can write none. */
+static void add_files(struct args *words, const struct guest_options *options, int files)
+{
+	if (files < 0) {
+		add_pair(words, "-fsdev",
+			 "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap");
+		add_pair(words, "-device",
+			 text("virtio-9p-%s,fsdev=root,mount_tag=root", bus_of(options)));
+		return;
+	}
+	/* What serves the files puts into the guest's memory what it is asked for. */
+	add_pair(words, "-object",
+		 text("memory-backend-memfd,id=memory,share=on,size=%s", options->memory));
+	add_pair(words, "-machine", "memory-backend=memory");
+	add_pair(words, "-chardev", text("socket,id=files,fd=%d", files));
+	add_pair(words, "-device",
+		 text("vhost-user-fs-%s,chardev=files,tag=root,queue-size=1024", bus_of(options)));
+}
+
+/* A guest that writes more than the disk has room for is told so; QEMU would stop it. */
+static void add_room(struct args *words, int room)
+{
+	if (room < 0)
+		return;
+	add_pair(words, "-add-fd", text("fd=%d,set=1", room));
+	add_pair(words, "-blockdev",
+		 "driver=file,node-name=room,filename=/dev/fdset/1,locking=off,discard=unmap");
+	add_pair(words, "-device", "virtio-blk-pci,drive=room,werror=report");
 }
 
 static void build_words(struct args *words, const struct guest_options *options,
-			const struct scratch *scratch, int port)
+			const struct scratch *scratch, int files, int room, int port)
 {
 	const char *kernel = text("%s/%s", paths_get()->kernel, options->kernel);
 
 	find_words(words, options);
 	add_machine(words, options);
+	add_files(words, options, files);
+	add_room(words, room);
 	add_accelerator(words, options);
 	add_pair(words, "-cpu",
 		 text("%s%s", options->cpu, options->deterministic ? deterministic_features : ""));
@@ -91,7 +126,6 @@ static void build_words(struct args *words, const struct guest_options *options,
 	     options->deterministic && i < sizeof(deterministic_words) / sizeof(char *); i++)
 		args_add(words, deterministic_words[i]);
 	add_pair(words, "-smp", options->cpus);
-	add_pair(words, "-m", options->memory);
 	args_add(words, "-nodefaults");
 	args_add(words, "-no-user-config");
 	args_add(words, "-no-reboot");
@@ -111,7 +145,7 @@ static void build_words(struct args *words, const struct guest_options *options,
 	add_pair(words, "-device", "virtserialport,chardev=port,nr=1");
 }
 
-pid_t guest_start(const struct guest_options *options, const struct scratch *scratch,
+pid_t guest_start(const struct guest_options *options, const struct scratch *scratch, int files,
 		  const sigset_t *before, int *streams)
 {
 	struct args words = { 0 };
@@ -122,14 +156,16 @@ pid_t guest_start(const struct guest_options *options, const struct scratch *scr
 		.death_signal = SIGKILL,
 		.mask = before,
 	};
+	/* A guest of a guest pays for each device, too. */
+	int room = guest_has_kvm(options) ? -1 : room_open(scratch->folder);
 	int pair[2];
 	pid_t pid;
-	int log = open(scratch->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int log = open(scratch->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
 	if (log < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
 		fail("the guest's streams: %s", strerror(errno));
 	fcntl(pair[0], F_SETFD, FD_CLOEXEC);
-	build_words(&words, options, scratch, pair[1]);
+	build_words(&words, options, scratch, files, room, pair[1]);
 	start.argv = words.v;
 	start.out = start.err = log;
 	pid = process_start(&start);
@@ -137,6 +173,10 @@ pid_t guest_start(const struct guest_options *options, const struct scratch *scr
 		fail("%s: %s", words.v[0], strerror(errno));
 	close(pair[1]);
 	close(log);
+	if (files >= 0)
+		close(files);
+	if (room >= 0)
+		close(room);
 	*streams = pair[0];
 	return pid;
 }

@@ -17,16 +17,19 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,6 +44,7 @@ struct list {
 
 struct job {
 	const char *cwd;
+	const char *files; /* the type of this machine's file system */
 	uid_t uid;
 	gid_t gid;
 	struct list groups;              /* decimal */
@@ -61,7 +65,7 @@ struct stream {
 	uint8_t type;
 };
 
-static struct job job = { .cwd = "/", .input = WIRE_SOCKET, .output = WIRE_SOCKET };
+static struct job job = { .cwd = "/", .files = "9p", .input = WIRE_SOCKET, .output = WIRE_SOCKET };
 
 static void send_status(int status)
 {
@@ -119,6 +123,8 @@ static void take_setting(const char *key, char *value)
 {
 	if (!strcmp(key, "cwd"))
 		job.cwd = value;
+	else if (!strcmp(key, "files"))
+		job.files = value;
 	else if (!strcmp(key, "uid"))
 		job.uid = (uid_t)strtoul(value, NULL, 10);
 	else if (!strcmp(key, "gid"))
@@ -244,22 +250,76 @@ static void fix_devices(void)
 	}
 }
 
-static void mount_root(void)
+/* Memory, and what does not fit goes where vpmu has made room for it. */
+static void mount_scratch(void)
 {
-	mount_or_give_up("root", "/lower", "9p", MS_RDONLY,
-			 "trans=virtio,version=9p2000.L,msize=262144,cache=loose");
-	mount_or_give_up("scratch", "/scratch", "tmpfs", 0, "mode=0755,size=80%");
+	char options[64] = "mode=0755,size=80%";
+
+	if (!swapon("/dev/vda", 0))
+		snprintf(options, sizeof(options), "mode=0755,nr_inodes=0,size=%llu", WIRE_ROOM);
+	mount_or_give_up("scratch", "/scratch", "tmpfs", 0, options);
 	mkdir("/scratch/upper", 0755);
 	mkdir("/scratch/work", 0755);
-	mount_or_give_up("root", "/new", "overlay", 0,
-			 "lowerdir=/lower,upperdir=/scratch/upper,workdir=/scratch/work");
+}
+
+/*
+ * One of this machine's folders, with a layer on top. Files keep their inode numbers: xino would
+ * mix the layer's into them. A folder of this machine's can be renamed: redirect_dir.
+ */
+static void mount_layer(const char *folder, const char *upper, const char *work)
+{
+	char at[64], options[256];
+
+	snprintf(at, sizeof(at), "/new%s", folder);
+	snprintf(options, sizeof(options),
+		 "lowerdir=/lower%s,upperdir=%s,workdir=%s,xino=off,index=off,metacopy=off,"
+		 "redirect_dir=on",
+		 folder, upper, work);
+	mount_or_give_up("root", at, "overlay", 0, options);
+}
+
+/* What is written there is found where all the rest is: send.c looks nowhere else. */
+static void mount_shared_memory(void)
+{
+	struct stat st;
+
+	if (stat("/lower/dev/shm", &st) || !S_ISDIR(st.st_mode)) {
+		mount_or_give_up("shm", "/new/dev/shm", "tmpfs", 0, "mode=1777");
+		return;
+	}
+	mkdir("/new/dev/shm", 0755);
+	mkdir("/scratch/upper/dev", 0755);
+	mkdir("/scratch/upper/dev/shm", 01777);
+	mkdir("/scratch/work-shm", 0755);
+	mount_layer("/dev/shm", "/scratch/upper/dev/shm", "/scratch/work-shm");
+}
+
+/* 127.0.0.1 and ::1 come with it. */
+static void start_loopback(void)
+{
+	struct ifreq loopback = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0)
+		ioctl(fd, SIOCSIFFLAGS, &loopback);
+	close(fd);
+}
+
+static void mount_root(void)
+{
+	static const char options_9p[] = "trans=virtio,version=9p2000.L,msize=262144,cache=loose";
+
+	mount_or_give_up("root", "/lower", job.files, MS_RDONLY,
+			 strcmp(job.files, "9p") ? NULL : options_9p);
+	mount_scratch();
+	mount_layer("", "/scratch/upper", "/scratch/work");
 	mount_or_give_up("proc", "/new/proc", "proc", 0, NULL);
 	mount_or_give_up("sys", "/new/sys", "sysfs", 0, NULL);
 	mount_or_give_up("dev", "/new/dev", "devtmpfs", 0, NULL);
 	mount("debug", "/new/sys/kernel/debug", "debugfs", 0, "mode=0755");
 	mount("trace", "/new/sys/kernel/tracing", "tracefs", 0, "mode=0755");
 	mount_or_give_up("pts", "/new/dev/pts", "devpts", 0, "ptmxmode=0666");
-	mount_or_give_up("shm", "/new/dev/shm", "tmpfs", 0, "mode=1777");
+	mount_shared_memory();
 	if (job.fixed)
 		fix_devices();
 	symlink("/proc/self/fd", "/new/dev/fd");
@@ -571,6 +631,7 @@ int main(void)
 	load_own_modules();
 	port_open();
 	set_sysctls();
+	start_loopback();
 	mount_root();
 	load_job_modules();
 	umask(022);

@@ -15,9 +15,14 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define SCRATCH_LAYER "/scratch/upper"
+#define MERGED        "/new"
+
+/* Where the walk is, as the job sees it. Longer than any path: it is not opened then. */
+static char place[PATH_MAX + NAME_MAX + 2];
 
 static void send_entry(uint8_t type, mode_t mode, const char *name)
 {
@@ -74,18 +79,76 @@ static void send_file(int fd, const struct stat *st, const char *name, const cha
 
 static void send_at(int folder, const char *at, const char *name, const char *shown);
 
+/* One component after the other: the job may have put links anywhere. */
+static int open_merged(const char *path)
+{
+	int fd = open(MERGED, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char name[NAME_MAX + 1];
+
+	for (path += strspn(path, "/"); fd >= 0 && *path; path += strspn(path, "/")) {
+		size_t length = strcspn(path, "/");
+		int next = -1;
+
+		if (length <= NAME_MAX) {
+			memcpy(name, path, length);
+			name[length] = '\0';
+			next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		}
+		close(fd);
+		fd = next;
+		path += length;
+	}
+	return fd;
+}
+
+/*
+ * A folder of this machine's that the job has renamed has in the scratch layer only what is new,
+ * and a word of where the rest is: all of it is sent then.
+ */
+static int whole_folder(int fd, const char *shown)
+{
+	char value[1];
+	int merged;
+
+	if (fgetxattr(fd, "trusted.overlay.redirect", value, 0) <= 0)
+		return fd;
+	merged = open_merged(place);
+	if (merged < 0)
+		give_up("cannot bring %s out of the guest: %s", shown, strerror(errno));
+	close(fd);
+	return merged;
+}
+
+/* Returns the place's length before. */
+static size_t enter(const char *name)
+{
+	size_t length = strlen(place), more = strlen(name);
+
+	if (length + 1 + more < sizeof(place)) {
+		place[length] = '/';
+		memcpy(place + length + 1, name, more + 1);
+	}
+	return length;
+}
+
 /* Takes the file descriptor. */
 static void send_folder(int fd, const struct stat *st, const char *name, const char *shown)
 {
-	DIR *dir = fdopendir(fd);
+	DIR *dir;
 	struct dirent *entry;
 
+	fd = whole_folder(fd, shown);
+	dir = fdopendir(fd);
 	if (!dir)
 		give_up("cannot read %s in the guest: %s", shown, strerror(errno));
 	send_entry(WIRE_FOLDER, st->st_mode, name);
 	while ((entry = readdir(dir)))
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+			size_t length = enter(entry->d_name);
+
 			send_at(fd, entry->d_name, entry->d_name, entry->d_name);
+			place[length] = '\0';
+		}
 	port_send(WIRE_LEAVE, "", 0);
 	closedir(dir);
 }
@@ -146,6 +209,8 @@ void send_written(uint32_t which, const char *path)
 	if (folder < 0)
 		return;
 	port_send(WIRE_NAMED, &which, sizeof(which));
+	place[0] = '\0';
+	enter(path);
 	send_at(folder, last, "", path);
 	close(folder);
 }

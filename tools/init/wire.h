@@ -13,6 +13,9 @@
 /* The largest frame's payload. */
 #define WIRE_MAX 16384
 
+/* What the guest can write in all, if its first disk is there: that is swap space of this size. */
+#define WIRE_ROOM (16ull << 30)
+
 /* What a stream is in the guest: as on the host, a pipe or something else. */
 #define WIRE_PIPE   "pipe"
 #define WIRE_SOCKET "socket"
