@@ -241,6 +241,51 @@ def check_ends(folder):
     check_end(folder, "SIGKILL", lambda process, _: process.kill())
 
 
+def cached(cache):
+    """The files of the cache, with their modes."""
+    folder = cache + "/vpmu/files"
+    return {folder + "/" + name: os.stat(folder + "/" + name).st_mode & 0o777
+            for name in (os.listdir(folder) if os.path.exists(folder) else [])}
+
+
+def check_again(folder):
+    """What is read before the command starts, since the run before has read it, is no older."""
+    tree = fill(folder + "/work")
+    cache = folder + "/cache"
+    words = ["sh", "-c", f'cd {tree}; cat many/* | cksum; cat more 2>&1; ls deep; readlink deep/link']
+
+    def again(*options):
+        here = subprocess.run(words, capture_output=True, text=True).stdout
+        done = subprocess.run([VPMU, "exec", *options, "--", *words], capture_output=True,
+                              text=True, timeout=600, env=dict(os.environ, XDG_CACHE_HOME=cache))
+        return here == done.stdout, done
+
+    same, done = again("--deterministic")
+    check("of a --deterministic run nothing is kept", same and not cached(cache), cached(cache),
+          done)
+    same, done = again()
+    files = cached(cache)
+    check("what a command has read is kept for the user alone", same and
+          list(files.values()) == [0o600], files, done)
+    path = next(iter(files), None)
+    with open(path, "rb") as file:
+        kept = file.read().split(b"\0")
+    check("each file that it has read, and what was not there",
+          sum(text.startswith(f"r{tree}/many/".encode()) for text in kept) >= FILES - 1
+          and f"n{tree}/more".encode() in kept, kept[:100])
+    with open(tree + "/more", "w", encoding="ascii") as file:
+        file.write("more\n")
+    with open(tree + "/many/file7", "w", encoding="ascii") as file:
+        file.write("changed\n")
+    os.remove(tree + "/many/file8")
+    same, done = again()
+    check("the next run sees what has changed since", same, done)
+    with open(path, "wb") as file:
+        file.write(kept[0] + b"\0d/nowhere\0q\0\0r\0r/dev/kmsg\0" + b"1 " * 99 + b"\0rx\0z/\0")
+    same, done = again()
+    check("nonsense in its place does no harm", same, done)
+
+
 def git(folder, *words):
     return subprocess.run(["git", "-C", folder, "-c", "user.name=n", "-c", "user.email=e",
                            *words], check=True, capture_output=True, text=True)
@@ -294,6 +339,7 @@ def main():
     check_shared_memory()
     in_folder(check_attack)
     in_folder(check_ends)
+    in_folder(check_again)
     in_folder(check_git)
     return finish()
 

@@ -149,6 +149,16 @@ static bool path_of(uint64_t node, char path[PATH_MAX])
 	return true;
 }
 
+bool node_path(uint64_t node, char path[PATH_MAX])
+{
+	return exists(node) && path_of(node, path);
+}
+
+uint64_t node_folder(uint64_t node)
+{
+	return exists(node) ? nodes[node].folder : 0;
+}
+
 static bool is_closed(const char *path)
 {
 	for (size_t i = 0; i < sizeof(closed_folders) / sizeof(closed_folders[0]); i++)

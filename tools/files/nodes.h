@@ -6,6 +6,7 @@
 #ifndef VPMU_TOOLS_FILES_NODES_H
 #define VPMU_TOOLS_FILES_NODES_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,10 +14,15 @@
 
 #define NODE_ROOT 1u
 
-/* All of these return 0, or an errno. */
+/* Those of int return 0, or an errno. */
 
 /* A name in a folder, and what is there. */
 int node_find(uint64_t folder, const char *name, uint64_t *node, struct stat *st);
+
+/* Where it is; "" is the root's. False: it is too long, or there is no such node. */
+bool node_path(uint64_t node, char path[PATH_MAX]);
+/* 0: the root's. */
+uint64_t node_folder(uint64_t node);
 
 int node_stat(uint64_t node, struct stat *st);
 

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "requests.h"
 #include "nodes.h"
+#include "seen.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -121,8 +122,8 @@ static int begin(struct request *request)
 			 (FUSE_ASYNC_READ | FUSE_PARALLEL_DIROPS | FUSE_DO_READDIRPLUS |
 			  FUSE_CACHE_SYMLINKS | FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT |
 			  FUSE_MAX_PAGES),
-		.max_background = 64,
-		.congestion_threshold = 48,
+		.max_background = 2048,
+		.congestion_threshold = 2048,
 		.max_write = MOST_PAGES * 4096,
 		.time_gran = 1,
 		.max_pages = MOST_PAGES,
@@ -139,6 +140,7 @@ static int look_up(struct request *request)
 
 	if (error && error != ENOENT)
 		return error;
+	seen_name(request->header.nodeid, request->in.bytes, node);
 	put_entry(&request->out.entry, node, &st);
 	request->out_size = sizeof(request->out.entry);
 	return 0;
@@ -159,8 +161,12 @@ static int tell_attributes(struct request *request)
 
 static int read_link(struct request *request)
 {
-	return node_read_link(request->header.nodeid, request->out.bytes, PATH_MAX,
-			      &request->out_size);
+	int error = node_read_link(request->header.nodeid, request->out.bytes, PATH_MAX,
+				   &request->out_size);
+
+	if (!error)
+		seen_link(request->header.nodeid);
+	return error;
 }
 
 /* Of where the root is. */
@@ -214,6 +220,7 @@ static int list(struct request *request)
 
 	if (error)
 		return error;
+	seen_list(request->header.nodeid);
 	if (room > sizeof(request->out.bytes))
 		room = sizeof(request->out.bytes);
 	for (; offset < listing->count; offset++) {
@@ -287,6 +294,7 @@ static ssize_t read_content(const struct chain *chain, const struct request *req
 		if (piece.iov_len)
 			pieces[count++] = piece;
 	}
+	seen_content(request->header.nodeid, request->in.read.offset, request->in.read.size - left);
 	return preadv(fd, pieces, (int)count, (off_t)request->in.read.offset);
 }
 

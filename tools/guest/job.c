@@ -166,6 +166,7 @@ void job_write(const struct guest_options *options, const struct guest_job *job,
 	static const char *const folders[] = { "dev", "proc", "sys", "lower", "new", "scratch" };
 	const char *kernel = text("%s/%s", paths_get()->kernel, options->kernel);
 	struct initramfs archive;
+	const char *ahead;
 	char *data = NULL;
 	size_t size = 0;
 	FILE *file = open_memstream(&data, &size);
@@ -181,6 +182,9 @@ void job_write(const struct guest_options *options, const struct guest_job *job,
 			   text("%s/tools/init/vpmu-init", paths_get()->build));
 	add_modules(&archive, kernel);
 	initramfs_add(&archive, "job", 0600, data, size);
+	ahead = files_ahead(&size);
+	if (ahead)
+		initramfs_add(&archive, "ahead", 0600, ahead, size);
 	initramfs_close(&archive);
 	free(data);
 }

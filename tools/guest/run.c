@@ -179,7 +179,7 @@ int guest_run(struct guest_options *options, const struct guest_job *job)
 	atexit(clean_up);
 	make_scratch(options);
 	report = guest_has_kvm(options) ? -1 : open_report(options);
-	files = files_start(options, &before);
+	files = files_start(options, job, &before);
 	job_write(options, job, &out, scratch.initramfs);
 	status = run(options, &out, files, &before);
 	if (report >= 0)

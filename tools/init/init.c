@@ -6,6 +6,7 @@
  * PMUs, and it never returns: the host ends the guest.
  */
 #define _GNU_SOURCE
+#include "ahead.h"
 #include "exits.h"
 #include "fixed.h"
 #include "port.h"
@@ -328,6 +329,18 @@ static void mount_root(void)
 	symlink("/proc/self/fd/2", "/new/dev/stderr");
 }
 
+static void read_files_ahead(void)
+{
+	size_t size;
+	char *texts;
+
+	if (access("/ahead", F_OK))
+		return;
+	texts = read_file("/ahead", &size);
+	ahead_read(texts, size, "/lower");
+	free(texts);
+}
+
 static void enter_root(void)
 {
 	if (chroot("/new") || chdir("/"))
@@ -634,6 +647,7 @@ int main(void)
 	start_loopback();
 	mount_root();
 	load_job_modules();
+	read_files_ahead();
 	umask(022);
 	status = run();
 	kill(-1, SIGKILL);
