@@ -105,9 +105,10 @@ def fill(folder, files=FILES):
 
 def check_same(folder, tree, kernel, cpus, files):
     guest = title(files, kernel, cpus)
+    memory = "512" if cpus == 1 else "1g"  # in both of QEMU's ways
     here = subprocess.run([sys.executable, "-c", TELL, tree], capture_output=True, text=True)
     done = boot(f'cd {folder}; python3 -c "$TELL" {tree}; exit 3', "--kernel", kernel,
-                f"--cpus={cpus}", "--files", files, TELL=TELL)
+                f"--cpus={cpus}", "--files", files, "--memory", memory, TELL=TELL)
     there = done.stdout.splitlines()
     lines = here.stdout.splitlines()
     if files == "9p":  # it makes numbers of its own

@@ -10,9 +10,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define OPEN_FILES 64
@@ -42,9 +44,6 @@ static struct {
 
 static struct listing listings[LISTINGS];
 static size_t next_listing;
-
-/* These show this machine's kernel, and the guest has one. */
-static const char *const closed_folders[] = { "/proc", "/sys" };
 
 static void *grow(void *memory, size_t count, size_t size)
 {
@@ -159,12 +158,14 @@ uint64_t node_folder(uint64_t node)
 	return exists(node) ? nodes[node].folder : 0;
 }
 
-static bool is_closed(const char *path)
+/* These show this machine's kernel and processes; the guest has its own. */
+static bool is_closed(uint64_t folder, const struct stat *st, const char *path)
 {
-	for (size_t i = 0; i < sizeof(closed_folders) / sizeof(closed_folders[0]); i++)
-		if (!strcmp(path, closed_folders[i]))
-			return true;
-	return false;
+	struct statfs fs;
+
+	if (st->st_dev == nodes[folder].device || !S_ISDIR(st->st_mode) || statfs(path, &fs))
+		return false;
+	return fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC;
 }
 
 static bool is_same(const struct node *node, const struct stat *st)
@@ -179,7 +180,7 @@ static uint64_t find_or_add(uint64_t folder, const char *name, const struct stat
 		if (nodes[i].folder == folder && is_same(&nodes[i], st) &&
 		    !strcmp(nodes[i].name, name))
 			return i;
-	return add(folder, name, st, is_closed(path));
+	return add(folder, name, st, is_closed(folder, st, path));
 }
 
 static bool is_name(const char *name)

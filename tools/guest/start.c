@@ -83,6 +83,9 @@ static void add_machine(struct args *words, const struct guest_options *options)
 /* All of this machine's files, of which the guest can write none. */
 static void add_files(struct args *words, const struct guest_options *options, int files)
 {
+	/* For -m a plain number is of megabytes, and for an object of bytes. */
+	bool is_plain = !options->memory[strspn(options->memory, "0123456789")];
+
 	if (files < 0) {
 		add_pair(words, "-fsdev",
 			 "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap");
@@ -92,7 +95,8 @@ static void add_files(struct args *words, const struct guest_options *options, i
 	}
 	/* What serves the files puts into the guest's memory what it is asked for. */
 	add_pair(words, "-object",
-		 text("memory-backend-memfd,id=memory,share=on,size=%s", options->memory));
+		 text("memory-backend-memfd,id=memory,share=on,size=%s%s", options->memory,
+		      is_plain ? "M" : ""));
 	add_pair(words, "-machine", "memory-backend=memory");
 	add_pair(words, "-chardev", text("socket,id=files,fd=%d", files));
 	add_pair(words, "-device",

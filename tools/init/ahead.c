@@ -70,12 +70,12 @@ static void do_one(char what, const char *path, const char *numbers)
 		list(path);
 		break;
 	case 'n':
-		if (lstat(path, &st))
-			break;
+		lstat(path, &st);
 		break;
 	case 'l':
+		/* What it says is for the kernel to remember. */
 		if (readlink(path, target, sizeof(target)) < 0)
-			break;
+			return;
 		break;
 	case 'r':
 		read_ranges(path, numbers);
