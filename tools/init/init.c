@@ -217,7 +217,7 @@ static void set_sysctl(const char *name, const char *value)
 	char path[128];
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/sys/kernel/%s", name);
+	snprintf(path, sizeof(path), "/proc/sys/%s", name);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
@@ -228,13 +228,16 @@ static void set_sysctl(const char *name, const char *value)
 static void set_sysctls(void)
 {
 	/* Under emulation a PMI takes long: the kernel must not throttle for it. */
-	set_sysctl("perf_event_max_sample_rate", "100000"); /* not to be set after the next */
-	set_sysctl("perf_cpu_time_max_percent", "0");
-	set_sysctl("perf_event_paranoid", "-1");
-	set_sysctl("perf_event_mlock_kb", "16384");
-	set_sysctl("kptr_restrict", "0");
-	set_sysctl("dmesg_restrict", "0");
-	set_sysctl("hostname", "vpmu");
+	set_sysctl("kernel/perf_event_max_sample_rate",
+		   "100000"); /* not to be set after the next */
+	set_sysctl("kernel/perf_cpu_time_max_percent", "0");
+	set_sysctl("kernel/perf_event_paranoid", "-1");
+	set_sysctl("kernel/perf_event_mlock_kb", "16384");
+	set_sysctl("kernel/kptr_restrict", "0");
+	set_sysctl("kernel/dmesg_restrict", "0");
+	set_sysctl("kernel/hostname", "vpmu");
+	/* What is swapped out comes back in larger pieces: each takes long. */
+	set_sysctl("vm/page-cluster", "6");
 }
 
 /* A file each in their place: whoever opens one finds the same. */
