@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""A Debian guest of hosts/kvm's KVM, in a bed: what its kernel and perf stat make of the PMU that
+"""A Debian guest of hosts/kvm's KVM, in a bed: what its kernel and perf make of the PMU that
 it has, and the signals that rr lives on. Stock KVM runs the same guest: what holds there holds on ours,
 too. Then the bed's perf tells a guest from itself, and KVM is unloaded and leaves nothing.
 TAP on stdout.
@@ -23,10 +23,7 @@ KERNEL = "6.12"
 MODEL = "EPYC-Genoa"  # has the PMU that the guest has
 COUNTERS = 6          # of the bed
 
-# Sampling on all CPUs is not among it: the guest comes to stand still, on stock KVM as well.
-SHOWN = e2e_rr.SIGNALS + e2e_cpus.COUNTS + e2e_cpus.END
-JUDGES = [(sentence, judges) for _, sentence, judges in e2e_cpus.PROPERTIES
-          if judges is not e2e_cpus.record]
+SHOWN = e2e_rr.SIGNALS + e2e_cpus.SCRIPT
 
 # Events of the kernel are exactly as many as objects of their slab, once that has been shrunk.
 # They are freed a moment after their end.
@@ -80,7 +77,7 @@ def judge_unloading(run):
 def verdicts(run):
     """By sentence: whether it holds, and facts."""
     found = {}
-    for sentence, judges in JUDGES:
+    for _, sentence, judges in e2e_cpus.PROPERTIES:
         if run.may_hang or judges not in e2e_cpus.OF_ROOT:
             holds, shown, facts = judges(run)
             found[sentence] = bool(holds), [shown, *facts]
