@@ -2,9 +2,9 @@
  *
  * The throw-away guest of vpmu perf and vpmu exec: it has a PMU, sees this machine's
  * files, and runs one program. A file each: its options (options.c), the order of things
- * and the cleaning up (run.c), what its initramfs carries (job.c), how QEMU is started for
- * it (start.c); its streams (pump.h), the files that come out of it (bring_out.h). What
- * happens inside is init/init.c.
+ * (run.c), the job and what the initramfs carries (job.c), how QEMU is started for it
+ * (start.c); its streams (pump.h), the files that come out of it (bring_out.h), what lies in
+ * a folder while it runs (scratch.c). What happens inside is init/init.c.
  */
 #ifndef VPMU_TOOLS_GUEST_H
 #define VPMU_TOOLS_GUEST_H
@@ -54,13 +54,28 @@ bool guest_has_kvm(const struct guest_options *options);
 struct guest_job {
 	struct args words;  /* the program's path, and its arguments */
 	struct args out;    /* what it may write and is to be brought out then */
+	/* Sees what it writes to stdout and stderr, by their numbers; NULL: nobody does. */
+	void (*printed)(int fd, const char *data, size_t size);
+	struct args profiles; /* those of out that are perf.data, of whatever name */
+	bool kernel_symbols;  /* ... in which the guest's kernel may have samples */
+	const char *maps;     /* a folder of JIT maps that belong into the guest's /tmp; NULL: none */
 	bool child_signals; /* a signal that ends a child of the program is its end, too */
 };
+
+/*
+ * What perf on this machine needs to read a profile, and finds in a guest only: beside it, under
+ * its name and one of these. The guest kernel's symbols, and a folder with the JIT maps.
+ */
+#define GUEST_KALLSYMS ".kallsyms"
+#define GUEST_MAPS     ".maps"
 
 /* Runs it. Returns vpmu's exit status: the program's, if the guest came to that. */
 int guest_run(struct guest_options *options, const struct guest_job *job);
 
-/* The parts of that. A folder for one run, removed with all that is in it. */
+/*
+ * The parts of that. A folder for one run, removed with all that is in it. A run that was killed
+ * leaves it; nothing in it is a secret.
+ */
 struct scratch {
 	char *folder;
 	char *initramfs;
@@ -68,9 +83,16 @@ struct scratch {
 	char *log;     /* what QEMU itself says */
 };
 
-/* out: all that is to be brought out, by index. */
-void job_write(const struct guest_options *options, const struct guest_job *job,
-	       const struct args *out, const char *path);
+/* Make it, and remove those that runs of this user's have left which are no more. */
+void scratch_make(struct scratch *scratch, const struct guest_options *options);
+void scratch_remove(struct scratch *scratch);
+
+/* What the guest is sent when it runs. out: all that is to be brought out, by index. */
+char *job_words(const struct guest_options *options, const struct guest_job *job,
+		const struct args *out, size_t *size);
+
+/* What it starts with. */
+void job_write_initramfs(const struct guest_options *options, const char *path);
 
 /*
  * Start the guest with one end of its streams in *streams. Returns QEMU's process, which

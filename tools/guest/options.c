@@ -17,8 +17,8 @@
 
 const char guest_usage[] =
 	"  --pmu PMU          " PMU_USAGE ",\n"
-	"                     " ARGUMENTS_PMUS_2 "; auto, the default, is what such a CPU\n"
-	"                     has\n"
+	"                     " ARGUMENTS_PMUS_2 "; auto, the default, is what a CPU\n"
+	"                     named by --cpu has, else " PMU_MOST ": the most counters\n"
 	"  --cpi N            cycles per instruction (default 1)\n"
 	"  --models on|off    models of a branch predictor and caches (default off)\n"
 	"  --cache CACHES     the model's caches, such as l1d=48k:12:64+llc=2m:16:64\n"
