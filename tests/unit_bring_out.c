@@ -636,7 +636,8 @@ static void random_frame(void)
 	case 10:
 		for (size_t i = 0; i < sizeof(bytes); i++)
 			bytes[i] = (char)random_bits(&source);
-		bring_out_take(bring_out, (uint8_t)below(WIRE_LEFT + 2), bytes, below(sizeof(bytes)));
+		bring_out_take(bring_out, (uint8_t)below(WIRE_LEFT + 2), bytes,
+			       below(sizeof(bytes)));
 		break;
 	default:
 		send_named(ALL_NAMED);

@@ -95,13 +95,14 @@ static void json_is_read(void **state)
 	const char *words[] = { "stat", "-j", "--", "true", NULL };
 
 	(void)state;
-	assert_scaled(words,
-		      "{\"counter-value\" : \"12.000000\", \"unit\" : \"\", \"event\" : \"cycles\", "
-		      "\"event-runtime\" : 5678, \"pcnt-running\" : 100.00, \"metric-value\" : "
-		      "\"1.0\"}\n"
-		      "{\"counter-value\" : \"12.000000\", \"event\" : \"cycles\", "
-		      "\"event-runtime\" : 5678, \"pcnt-running\" : 61.25}\n",
-		      1, 61.25);
+	assert_scaled(
+		words,
+		"{\"counter-value\" : \"12.000000\", \"unit\" : \"\", \"event\" : \"cycles\", "
+		"\"event-runtime\" : 5678, \"pcnt-running\" : 100.00, \"metric-value\" : "
+		"\"1.0\"}\n"
+		"{\"counter-value\" : \"12.000000\", \"event\" : \"cycles\", "
+		"\"event-runtime\" : 5678, \"pcnt-running\" : 61.25}\n",
+		1, 61.25);
 }
 
 static void long_lines_and_any_bytes_are_taken(void **state)
@@ -129,6 +130,39 @@ static void assert_values(const char *words[], const char *first, const char *se
 	args_free(&values);
 }
 
+static void a_letter_may_be_a_flag_of_another_command(void **state)
+{
+	char *words[] = { "report", "-vi", "a", "-i", "b", NULL };
+	struct args values = { 0 };
+
+	(void)state;
+	perf_words_values(words, 'i', "input", &values);
+	assert_int_equal(values.count, 2);
+	assert_string_equal(values.v[1], "b");
+	args_free(&values);
+}
+
+static void user_space_alone_is_told_from_more(void **state)
+{
+	static const struct {
+		const char *events;
+		bool only;
+	} cases[] = {
+		{ "cycles:u", true },           { "cycles", false },
+		{ "cycles:u,cycles", false },   { "cpu/event=0xc4,umask=1/u", true },
+		{ "cpu/event=0xc4/", false },   { "cycles:uk", false },
+		{ "cycles:upp,r00c4:u", true }, { "{a:u,b:u}", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *words[] = { "record", "-e", cases[i].events, "--", "true", NULL };
+
+		assert_int_equal(perf_words_user_only((char *const *)(uintptr_t)words),
+				 cases[i].only);
+	}
+}
+
 static void values_are_found_in_all_forms(void **state)
 {
 	(void)state;
@@ -151,6 +185,8 @@ int main(void)
 		cmocka_unit_test(json_is_read),
 		cmocka_unit_test(long_lines_and_any_bytes_are_taken),
 		cmocka_unit_test(values_are_found_in_all_forms),
+		cmocka_unit_test(a_letter_may_be_a_flag_of_another_command),
+		cmocka_unit_test(user_space_alone_is_told_from_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

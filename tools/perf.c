@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <glib.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,8 +71,8 @@ static const char *find_perf(const char *release)
 /* What a perf command writes if it is not told where. */
 static const struct output {
 	const char *command;
-	const char *word;   /* only with this word behind it; NULL: always */
-	bool unless_named;  /* not if it is told where */
+	const char *word;  /* only with this word behind it; NULL: always */
+	bool unless_named; /* not if it is told where */
 	const char *file;
 } outputs[] = {
 	{ "kvm", "record", false, "perf.data.guest" },
@@ -129,6 +130,18 @@ static void add_profiles(struct guest_job *job, char *const *words, const struct
 	job->kernel_symbols = !perf_words_user_only(words);
 }
 
+/* JIT compilers' names for the code in a profile that is to be read. */
+static void find_maps(struct guest_job *job, char *const *words)
+{
+	struct args profiles = { 0 };
+	const char *folder;
+
+	perf_words_values(words, 'i', "input", &profiles);
+	folder = text("%s" GUEST_MAPS,
+		      profiles.count ? profiles.v[profiles.count - 1] : "perf.data");
+	job->maps = realpath(folder, NULL);
+}
+
 static void add_outputs(struct guest_job *job, char *const *words)
 {
 	struct args named = { 0 };
@@ -138,6 +151,7 @@ static void add_outputs(struct guest_job *job, char *const *words)
 	if (!strcmp(words[0], "record") || perf_words_have(words, "record")) {
 		add_profiles(job, words, &named);
 	} else {
+		find_maps(job, words);
 		for (size_t i = 0; i < named.count; i++)
 			add_output(&job->out, named.v[i]);
 		perf_words_values(words, 0, "to-json", &job->out);
@@ -185,6 +199,8 @@ static int run_stat(struct guest_options *options, struct guest_job *job, char *
 	off_t from = 0;
 	int status;
 
+	/* By SIGTERM it would end without a word. */
+	job->instead_of_term = SIGINT;
 	scaled_begin(&scaled, words);
 	job->printed = watch_counts;
 	perf_words_values(words, 0, "log-fd", &streams);

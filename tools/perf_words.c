@@ -20,8 +20,12 @@ static bool is_end(const char *word)
 /* The value within the word, "" if it is the next word, or NULL if this is another option. */
 static const char *value_of_letter(const char *word, char letter)
 {
-	word += 1 + strspn(word + 1, flags);
-	return *word && *word == letter ? word + 1 : NULL;
+	while (*++word)
+		if (*word == letter)
+			return word + 1;
+		else if (!strchr(flags, *word))
+			return NULL;
+	return NULL;
 }
 
 static const char *value_of_name(const char *word, const char *name)
@@ -61,7 +65,8 @@ bool perf_words_have(char *const *words, const char *word)
 	return false;
 }
 
-/* The modifiers of an event stand behind the last ":" or "/". Those of a group are its last one's. */
+/* The modifiers of an event stand behind the last ":" or "/". Those of a group are its last one's.
+ */
 static bool is_user_only(const char *event, size_t length)
 {
 	size_t at = length;

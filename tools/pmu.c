@@ -75,7 +75,8 @@ uint32_t pmu_settle(struct pmu_options *options, const char **cpu)
 	const char *error;
 
 	check_pmu(options->pmu);
-	/* A processor that nobody has named has the counters of the newest: none has to take turns. */
+	/* A processor that nobody has named has the counters of the newest: none has to take turns.
+	 */
 	if (!*cpu && !strcmp(guest.pmu, PMU_AUTO))
 		guest.pmu = PMU_MOST;
 	if (!*cpu)

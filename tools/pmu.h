@@ -37,8 +37,8 @@ bool pmu_option(struct pmu_options *options, char **argv, int *i);
 
 /*
  * Settle which PMU a guest has whose CPU is named by QEMU's words for -cpu; *cpu may be NULL,
- * and is then a usual CPU for the PMU, which has the most counters if it is not named either. Returns the CPU's signature. Fails with one line if
- * such a CPU cannot have the PMU.
+ * and is then a usual CPU for the PMU, which has the most counters if it is not named either.
+ * Returns the CPU's signature. Fails with one line if such a CPU cannot have the PMU.
  */
 uint32_t pmu_settle(struct pmu_options *options, const char **cpu);
 

@@ -347,8 +347,8 @@ static void tell_mode(struct bring_out *bring_out)
 
 	if (!file->replaces || file->mode == file->wanted)
 		return;
-	snprintf(why, sizeof(why), "they are %03o here, and %03o in the guest",
-		 file->mode, file->wanted);
+	snprintf(why, sizeof(why), "they are %03o here, and %03o in the guest", file->mode,
+		 file->wanted);
 	complain_of(bring_out, file->name, "is brought out without its permissions", why);
 }
 

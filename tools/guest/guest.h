@@ -52,14 +52,15 @@ bool guest_has_kvm(const struct guest_options *options);
 
 /* What the guest is to run. */
 struct guest_job {
-	struct args words;  /* the program's path, and its arguments */
-	struct args out;    /* what it may write and is to be brought out then */
+	struct args words; /* the program's path, and its arguments */
+	struct args out;   /* what it may write and is to be brought out then */
 	/* Sees what it writes to stdout and stderr, by their numbers; NULL: nobody does. */
 	void (*printed)(int fd, const char *data, size_t size);
 	struct args profiles; /* those of out that are perf.data, of whatever name */
 	bool kernel_symbols;  /* ... in which the guest's kernel may have samples */
-	const char *maps;     /* a folder of JIT maps that belong into the guest's /tmp; NULL: none */
-	bool child_signals; /* a signal that ends a child of the program is its end, too */
+	const char *maps; /* a folder of JIT maps that belong into the guest's /tmp; NULL: none */
+	int instead_of_term; /* the signal that it gets for SIGTERM; 0: that one */
+	bool child_signals;  /* a signal that ends a child of the program is its end, too */
 };
 
 /*

@@ -11,9 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CPUS_MAX 64
+
+/* Bytes that a kernel needs to start, beside those of its own file: found by trying. */
+#define BESIDE_KERNEL (32ull << 20)
 
 const char guest_usage[] =
 	"  --pmu PMU          " PMU_USAGE ",\n"
@@ -89,6 +93,32 @@ static bool memory_is_good(const char *memory)
 	       (!memory[digits] || (strchr("MGmg", memory[digits]) && !memory[digits + 1]));
 }
 
+/* MiB, if there is no letter. */
+static unsigned long long memory_bytes(const char *memory)
+{
+	char *unit;
+	unsigned long long size = strtoull(memory, &unit, 10);
+
+	return size << (*unit && strchr("Gg", *unit) ? 30 : 20);
+}
+
+/* With less, a kernel panics early or hangs without a word. */
+static void check_memory(const struct guest_options *options)
+{
+	const char *kernel = text("%s/%s/vmlinux", paths_get()->kernel, options->kernel);
+	unsigned long long least;
+	struct stat st;
+
+	if (!memory_is_good(options->memory))
+		fail("--memory is a size such as 512M or 2G, not `%s'", options->memory);
+	if (stat(kernel, &st))
+		fail("%s: %s", kernel, strerror(errno));
+	least = (unsigned long long)st.st_size + BESIDE_KERNEL;
+	if (memory_bytes(options->memory) < least)
+		fail("--memory %s is too little: this kernel does not start with less than %lluM",
+		     options->memory, (least >> 20) + 1);
+}
+
 static void check_kernel(const char *version)
 {
 	struct args versions = kernel_versions();
@@ -110,9 +140,8 @@ static void check_options(const struct guest_options *options)
 		fail("--cpus is a number from 1 to %d, not `%s'", CPUS_MAX, options->cpus);
 	if (options->deterministic && cpus != 1)
 		fail("--deterministic needs --cpus 1: what CPUs do at the same time is chance");
-	if (!memory_is_good(options->memory))
-		fail("--memory is a size such as 512M or 2G, not `%s'", options->memory);
 	check_kernel(options->kernel);
+	check_memory(options);
 }
 
 bool guest_has_kvm(const struct guest_options *options)

@@ -75,6 +75,8 @@ static bool take_signals(struct pump *pump)
 	if (pump->first || pump->progress != RUNNING || (number != SIGINT && number != SIGTERM))
 		return false;
 	pump->first = now;
+	if (number == SIGTERM && pump->host->instead_of_term)
+		number = pump->host->instead_of_term;
 	queue(pump, WIRE_SIGNAL, &number, sizeof(number));
 	return true;
 }

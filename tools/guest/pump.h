@@ -38,6 +38,7 @@ struct pump_host {
 	void (*printed)(int fd, const char *data, size_t size);
 	/* Asked about once a second as long as the guest is silent: will it remain so? */
 	bool (*is_dead)(void);
+	int instead_of_term; /* the signal that the job gets for SIGTERM; 0: that one */
 	struct pump_signals *signals;
 	const sigset_t *mask; /* the signals let in while waiting, and only then */
 };

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct pump_signals signals;
@@ -118,6 +119,14 @@ static void print_guest(void)
 	print_lines(scratch.console, "");
 }
 
+static int job_exit_status(const struct guest_job *job, int status)
+{
+	if (signals.number == SIGTERM && WIFSIGNALED(status) &&
+	    WTERMSIG(status) == job->instead_of_term)
+		return 128 + SIGTERM;
+	return process_exit_status(status);
+}
+
 static int run(const struct guest_options *options, const struct guest_job *job,
 	       const struct args *out, const sigset_t *before)
 {
@@ -127,6 +136,7 @@ static int run(const struct guest_options *options, const struct guest_job *job,
 		.bring_out = bring_out_new(out),
 		.printed = job->printed,
 		.is_dead = watchdog_is_dead,
+		.instead_of_term = job->instead_of_term,
 		.signals = &signals,
 		.mask = before,
 	};
@@ -140,13 +150,12 @@ static int run(const struct guest_options *options, const struct guest_job *job,
 	end = pump(streams, &host, &status);
 	process_stop(guest);
 	guest = 0;
-	complete = end_bring_out(host.bring_out, out,
-				 end == PUMP_STATUS ? options->out.count : 0);
+	complete = end_bring_out(host.bring_out, out, end == PUMP_STATUS ? options->out.count : 0);
 	if (end != PUMP_GONE)
 		print_lines(scratch.log, "vpmu plugin: ");
 	switch (end) {
 	case PUMP_STATUS:
-		return complete ? process_exit_status(status) : EXIT_REFUSED;
+		return complete ? job_exit_status(job, status) : EXIT_REFUSED;
 	case PUMP_INTERRUPTED:
 		return 128 + (int)signals.number;
 	case PUMP_CLOSED:

@@ -16,11 +16,11 @@
 #define MOST_BUSY 600.0
 
 /* Seconds without as much as a hundredth of a processor. */
-#define MOST_IDLE 60.0
+#define MOST_IDLE 30.0
 #define IDLE      0.01
 
 static pid_t process;
-static double busy; /* seconds on a processor that were seen, ... */
+static double busy;  /* seconds on a processor that were seen, ... */
 static gint64 since; /* ... at this time */
 
 /* Of all its threads. -1: unknown. */

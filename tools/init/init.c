@@ -57,11 +57,12 @@ struct job {
 	const char *errors;
 	const char *now;    /* SECONDS.NANOSECONDS: the host's time of day when it sent the job */
 	const char *window; /* ROWS:COLUMNS of the terminal */
-	bool fixed;      /* the same random numbers each time */
-	bool signals;    /* a signal that ends a child of the job's is the job's end, too */
-	struct list out; /* files and folders to bring out: absolute paths */
-	struct list profiles; /* PROFILE:KALLSYMS:MAPS: which of out is one, and its companions are */
-	const char *maps;     /* a folder of JIT maps that perf is to find; NULL: none */
+	bool fixed;         /* the same random numbers each time */
+	bool signals;       /* a signal that ends a child of the job's is the job's end, too */
+	struct list out;    /* files and folders to bring out: absolute paths */
+	struct list
+		profiles; /* PROFILE:KALLSYMS:MAPS: which of out is one, and its companions are */
+	const char *maps; /* a folder of JIT maps that perf is to find; NULL: none */
 };
 
 /* One of the job's streams on its way to the port. */

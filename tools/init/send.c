@@ -238,7 +238,8 @@ static const char *next_jit_map(DIR *dir)
 	struct dirent *entry;
 
 	while ((entry = readdir(dir)))
-		if (entry->d_type == DT_REG && is_jit_map(entry->d_name))
+		if ((entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN) &&
+		    is_jit_map(entry->d_name))
 			return entry->d_name;
 	return NULL;
 }

@@ -25,8 +25,9 @@ enum wire_type {
 	WIRE_STATUS, /* int32_t: the job's wait status; the last frame */
 	WIRE_ERROR,  /* text: the guest cannot do the job; the last frame */
 	/* In their order. The rest of the initramfs is no secret; the job may be one. */
-	WIRE_HELLO,   /* the guest's first word: it takes a job */
-	WIRE_JOB,     /* to the guest: a part of the job, which is strings "key=value"; size 0: the end */
+	WIRE_HELLO, /* the guest's first word: it takes a job */
+	WIRE_JOB, /* to the guest: a part of the job, which is strings "key=value"; size 0: the end
+		   */
 	WIRE_STARTED, /* the job runs */
 	WIRE_MORE,    /* the job may be sent more input */
 	WIRE_SIGNAL,  /* to the guest: int32_t, a signal for the job */
@@ -42,7 +43,7 @@ enum wire_type {
 	WIRE_FILE,   /* uint32_t mode, name: a file begins */
 	WIRE_DATA,   /* uint64_t offset, bytes */
 	WIRE_END,    /* struct wire_end: the file is complete; zeros where there was no data */
-	WIRE_LEFT,   /* uint32_t mode, name: is not brought out, for what it is; 0: it was deleted */
+	WIRE_LEFT, /* uint32_t mode, name: is not brought out, for what it is; 0: it was deleted */
 };
 
 struct wire_header {
