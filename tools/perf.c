@@ -9,6 +9,7 @@
 #include "perf_words.h"
 #include "qemu.h"
 #include "scaled.h"
+#include "tools/init/wire.h"
 
 #include <fcntl.h>
 #include <glib.h>
@@ -232,6 +233,17 @@ static bool hides_signals(char *const *argv)
 	return true;
 }
 
+/* perf begins with all events off, and listens to the program. */
+static void add_regions(struct args *words, const char *command)
+{
+	if (strcmp(command, "stat") != 0 && strcmp(command, "record") != 0)
+		fail("--regions is for perf stat and perf record, not for perf %s", command);
+	args_add(words, "-D");
+	args_add(words, "-1");
+	args_add(words, "--control");
+	args_add(words, "fifo:" WIRE_CONTROL "," WIRE_ANSWER);
+}
+
 int command_perf(int argc, char **argv)
 {
 	struct guest_options options = GUEST_OPTIONS_DEFAULT;
@@ -244,7 +256,10 @@ int command_perf(int argc, char **argv)
 	if (!argv[at])
 		fail("perf: which perf command? For example: vpmu perf stat -- true");
 	args_add(&job.words, find_perf(kernel_release(options.kernel)));
-	args_add_all(&job.words, argv + at);
+	args_add(&job.words, argv[at]);
+	if (options.regions)
+		add_regions(&job.words, argv[at]);
+	args_add_all(&job.words, argv + at + 1);
 	add_outputs(&job, argv + at);
 	job.child_signals = hides_signals(argv + at);
 	if (!strcmp(argv[at], "stat"))

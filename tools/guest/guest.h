@@ -17,19 +17,21 @@
 
 struct guest_options {
 	struct pmu_options pmu;
-	const char *qemu;    /* as for qemu_find() */
-	const char *kernel;  /* a folder below paths_get()->kernel */
-	const char *accel;   /* "tcg", or "kvm": this machine's, and the PMU is its, too */
-	const char *cpu;     /* a model of QEMU's, with features */
-	const char *cpus;    /* decimal, checked */
-	const char *memory;  /* in QEMU's notation */
-	const char *tcg;     /* more properties of TCG; NULL: none */
-	const char *append;  /* more kernel parameters; NULL: none */
-	const char *console; /* where the kernel's console goes; NULL: nowhere */
-	struct args modules; /* paths of more modules, each with ":parameters" or not */
-	struct args out;     /* files and folders to bring out, as the user named them */
-	bool out_all;        /* the working directory, too */
-	bool deterministic;  /* nothing that changes from run to run reaches the program */
+	const char *qemu;     /* as for qemu_find() */
+	const char *kernel;   /* a folder below paths_get()->kernel */
+	const char *accel;    /* "tcg", or "kvm": this machine's, and the PMU is its, too */
+	const char *cpu;      /* a model of QEMU's, with features */
+	const char *cpus;     /* decimal, checked */
+	const char *memory;   /* in QEMU's notation */
+	const char *tcg;      /* more properties of TCG; NULL: none */
+	const char *append;   /* more kernel parameters; NULL: none */
+	const char *console;  /* where the kernel's console goes; NULL: nowhere */
+	struct args modules;  /* paths of more modules, each with ":parameters" or not */
+	struct args out;      /* files and folders to bring out, as the user named them */
+	bool out_all;         /* the working directory, too */
+	struct args writable; /* folders that the guest may write in, as the user named them */
+	bool regions;         /* the program says which parts of it count (vpmu/region.h) */
+	bool deterministic;   /* nothing that changes from run to run reaches the program */
 };
 
 #define GUEST_OPTIONS_DEFAULT                                                                      \

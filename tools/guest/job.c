@@ -40,8 +40,8 @@ static const char *const modules[] = {
 };
 
 /* What the command's counts may depend on, and nothing else of the caller's. */
-static const char *const kept_variables[] = { "PATH=" };
-static const char *const deterministic_variables[] = { "HOME=/", "LC_ALL=C" };
+static const char *const kept_variables[] = { "HOME=", "PATH=" };
+static const char *const deterministic_variables[] = { "LC_ALL=C" };
 
 extern char **environ;
 
@@ -193,6 +193,12 @@ static void put_job(FILE *to, const struct guest_options *options, const struct 
 		put(to, "out", bring_out_real_name(out->v[i]));
 	for (size_t i = 0; i < job->profiles.count; i++)
 		put_profile(to, out, job->profiles.v[i]);
+	for (size_t i = 0; i < options->writable.count; i++)
+		put(to, "writable", options->writable.v[i]);
+	if (options->regions) {
+		put(to, "regions", "1");
+		put(to, "env", "VPMU_CONTROL=" WIRE_CONTROL "," WIRE_ANSWER);
+	}
 	if (job->maps)
 		put(to, "maps", job->maps);
 	free(cwd);

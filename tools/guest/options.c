@@ -34,6 +34,8 @@ const char guest_usage[] =
 	"  --kernel VERSION   6.1, 6.12 or 7.3 (default 6.1)\n"
 	"  --bring-out FILE   bring FILE, which may be a folder, out of the guest; repeatable\n"
 	"  --bring-out-all    bring all new or changed files of the working directory out\n"
+	"  --writable DIR     what is written in DIR is written here; repeatable\n"
+	"  --regions          count only what the program has marked (vpmu/region.h)\n"
 	"  --qemu PATH        the QEMU to use\n"
 	"  --tcg PROPERTIES   of QEMU's TCG, such as one-insn-per-tb=on\n"
 	"  --append TEXT      more kernel parameters\n"
@@ -47,6 +49,21 @@ const char guest_usage[] =
 	"                     load this module of the guest's kernel first; repeatable, in order\n"
 	"  --help             this text\n";
 
+static char *folder_path(const char *name)
+{
+	char *path = realpath(name, NULL);
+	struct stat st;
+
+	if (!path || stat(path, &st))
+		fail("--writable %s: %s", name, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		fail("--writable %s: it is no folder", name);
+	if (!strcmp(path, "/"))
+		fail("--writable /: all of this machine's files, those of the guest's system among "
+		     "them, are never writable");
+	return path;
+}
+
 /* Those that may come several times. */
 static bool take_repeatable(struct guest_options *options, char **argv, int *i)
 {
@@ -54,6 +71,11 @@ static bool take_repeatable(struct guest_options *options, char **argv, int *i)
 
 	if (value) {
 		args_add(&options->out, value);
+		return true;
+	}
+	value = option_value(argv, i, "--writable");
+	if (value) {
+		args_add(&options->writable, folder_path(value));
 		return true;
 	}
 	value = option_value(argv, i, "--module");
@@ -76,6 +98,10 @@ static bool take_option(struct guest_options *options, char **argv, int *i)
 		return true;
 	if (!strcmp(argv[*i], "--bring-out-all")) {
 		options->out_all = true;
+		return true;
+	}
+	if (!strcmp(argv[*i], "--regions")) {
+		options->regions = true;
 		return true;
 	}
 	if (!strcmp(argv[*i], "--deterministic")) {

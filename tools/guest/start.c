@@ -62,6 +62,21 @@ static void add_accelerator(struct args *words, const struct guest_options *opti
 }
 
 /*
+ * What the guest writes there this user writes, whoever it is there. QEMU follows none of its
+ * symbolic links.
+ */
+static void add_writable(struct args *words, const struct args *folders, const char *bus)
+{
+	for (size_t i = 0; i < folders->count; i++) {
+		add_pair(words, "-fsdev",
+			 text("local,id=writable%zu,path=%s,security_model=none,multidevs=remap", i,
+			      args_double_commas(folders->v[i])));
+		add_pair(words, "-device",
+			 text("virtio-9p-%s,fsdev=writable%zu,mount_tag=writable%zu", bus, i, i));
+	}
+}
+
+/*
  * A guest of a guest pays for each exit: microvm has no PCI, and little of what a PC has. Without
  * an RTC Linux would wait for one for seconds.
  */
@@ -75,6 +90,7 @@ static void add_machine(struct args *words, const struct guest_options *options)
 	add_pair(words, "-fsdev",
 		 "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap");
 	add_pair(words, "-device", text("virtio-9p-%s,fsdev=root,mount_tag=root", bus));
+	add_writable(words, &options->writable, bus);
 }
 
 static void build_words(struct args *words, const struct guest_options *options,

@@ -62,7 +62,9 @@ struct job {
 	struct list out;    /* files and folders to bring out: absolute paths */
 	struct list
 		profiles; /* PROFILE:KALLSYMS:MAPS: which of out is one, and its companions are */
-	const char *maps; /* a folder of JIT maps that perf is to find; NULL: none */
+	struct list writable; /* folders of the machine's that are to be written in */
+	bool regions;         /* the job tells perf what to count */
+	const char *maps;     /* a folder of JIT maps that perf is to find; NULL: none */
 };
 
 /* One of the job's streams on its way to the port. */
@@ -177,6 +179,10 @@ static void take_setting(const char *key, char *value)
 		append(&job.out, value);
 	else if (!strcmp(key, "profile"))
 		append(&job.profiles, value);
+	else if (!strcmp(key, "writable"))
+		append(&job.writable, value);
+	else if (!strcmp(key, "regions"))
+		job.regions = true;
 	else if (!strcmp(key, "maps"))
 		job.maps = value;
 }
@@ -305,6 +311,25 @@ static void mount_root(void)
 	symlink("/proc/self/fd/0", "/new/dev/stdin");
 	symlink("/proc/self/fd/1", "/new/dev/stdout");
 	symlink("/proc/self/fd/2", "/new/dev/stderr");
+}
+
+/* As they are here, in place of what the scratch layer would have kept. */
+static void mount_writable(void)
+{
+	char tag[32], at[PATH_MAX];
+
+	for (size_t i = 0; i < job.writable.count; i++) {
+		snprintf(tag, sizeof(tag), "writable%zu", i);
+		snprintf(at, sizeof(at), "/new%s", job.writable.v[i]);
+		mount_or_give_up(tag, at, "9p", 0,
+				 "trans=virtio,version=9p2000.L,msize=262144,cache=mmap");
+	}
+}
+
+static void make_control(void)
+{
+	if (mkfifo("/new" WIRE_CONTROL, 0666) || mkfifo("/new" WIRE_ANSWER, 0666))
+		give_up("no named pipes in the guest: %s", strerror(errno));
 }
 
 static void enter_root(void)
@@ -719,12 +744,16 @@ int main(void)
 	read_job();
 	set_sysctls();
 	mount_root();
+	mount_writable();
+	if (job.regions)
+		make_control();
 	load_job_modules();
 	umask(022);
 	if (job.maps)
 		place_jit_maps(job.maps);
 	status = run();
 	kill(-1, SIGKILL);
+	sync(); /* what is written through a mapping, to the folders of the machine */
 	bring_out();
 	send_status(status);
 	sleep_for_ever();

@@ -18,6 +18,10 @@
 #define WIRE_SOCKET   "socket"
 #define WIRE_TERMINAL "terminal"
 
+/* The named pipes by which the job tells perf what to count (vpmu/region.h). */
+#define WIRE_CONTROL "/dev/vpmu-control"
+#define WIRE_ANSWER  "/dev/vpmu-answer"
+
 enum wire_type {
 	WIRE_STDIN = 1, /* to the guest, when it has asked for more; size 0: the end */
 	WIRE_STDOUT,
