@@ -5,6 +5,7 @@ perf needs to read it, and what a program has made of a folder.
 """
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -136,6 +137,29 @@ def check_folder(folder):
           and before < times[0] < time.time() and times[2] == 978307200, before, times)
 
 
+def check_interrupted(folder):
+    with subprocess.Popen([VPMU, "exec", "--bring-out", "big", "--", "sh", "-c",
+                           "head -c 500M /dev/zero >big; echo ended"], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, cwd=folder) as process:
+        process.stdout.readline()
+        while process.poll() is None and not any(
+                name.startswith(".vpmu-") for name in os.listdir(folder)):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=TIMEOUT)
+    left = [name for name in os.listdir(folder) if name == "big" or name.startswith(".vpmu-")]
+    check("an interrupt while files are brought out leaves none half, and is exit status 130",
+          process.returncode == 130 and not left, process.returncode, left)
+
+
+def check_reader_gone(folder):
+    script = f"exec {VPMU} perf record -q -e cycles:u -o piped -- sh -c 'yes; exit 3' | head -1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", script], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, cwd=folder, timeout=TIMEOUT)
+    check("who writes where nobody reads ends, perf goes on, and its file is brought out",
+          done.stdout == "y\n" and done.returncode == 3 and size(folder + "/piped"), done)
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="vpmu-test-") as folder:
         check_estimates(folder)
@@ -143,6 +167,8 @@ def main():
         check_symbols(folder)
         check_jit(folder)
         check_folder(folder)
+        check_interrupted(folder)
+        check_reader_gone(folder)
     return finish()
 
 

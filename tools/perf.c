@@ -99,13 +99,14 @@ static bool goes_to_file(const char *name)
 	return *name && strcmp(name, "-") != 0;
 }
 
-/* perf adds ".old" to the name of a file that it replaces. */
-static void add_output(struct args *out, const char *file)
+/* With most, perf adds ".old" to the name of a file that it replaces. */
+static void add_output(struct args *out, const char *file, bool keeps_old)
 {
 	if (!goes_to_file(file))
 		return;
 	args_add(out, file);
-	args_add(out, text("%s.old", file));
+	if (keeps_old)
+		args_add(out, text("%s.old", file));
 }
 
 /*
@@ -126,7 +127,7 @@ static void add_profiles(struct guest_job *job, char *const *words, const struct
 		if (!goes_to_file(profiles.v[i]))
 			continue;
 		args_add(&job->profiles, profiles.v[i]);
-		add_output(&job->out, profiles.v[i]);
+		add_output(&job->out, profiles.v[i], true);
 	}
 	job->kernel_symbols = !perf_words_user_only(words);
 }
@@ -154,7 +155,7 @@ static void add_outputs(struct guest_job *job, char *const *words)
 	} else {
 		find_maps(job, words);
 		for (size_t i = 0; i < named.count; i++)
-			add_output(&job->out, named.v[i]);
+			add_output(&job->out, named.v[i], strcmp(words[0], "stat") != 0);
 		perf_words_values(words, 0, "to-json", &job->out);
 		perf_words_values(words, 0, "to-ctf", &job->out);
 	}

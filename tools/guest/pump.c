@@ -34,6 +34,8 @@ enum progress {
 	BRINGING_OUT /* the job has ended */
 };
 
+enum written { WRITTEN, CLOSED /* nobody reads it any more */, STOPPED /* by a signal */ };
+
 struct pump {
 	int guest;
 	const struct pump_host *host;
@@ -42,11 +44,12 @@ struct pump {
 	int status;
 	char in[sizeof(struct wire_header) + WIRE_MAX];
 	size_t have;
-	GString *out; /* frames for the guest */
-	bool input;   /* stdin has not ended */
-	bool wanted;  /* the job has taken what it was sent, and may have more */
-	int signals;  /* so many have been seen, ... */
-	gint64 first; /* ... the first of them then; 0: none */
+	GString *out;   /* frames for the guest */
+	bool closed[2]; /* stderr, stdout: nobody reads it any more */
+	bool input;     /* stdin has not ended */
+	bool wanted;    /* the job has taken what it was sent, and may have more */
+	int signals;    /* so many have been seen, ... */
+	gint64 first;   /* ... the first of them then; 0: none */
 	gint64 interrupts[INTERRUPTS];
 };
 
@@ -100,33 +103,46 @@ static bool wait_for_room(struct pump *pump, int fd)
 /* --- from the guest ------------------------------------------------------------------------ */
 
 /* Where poll finds room, a pipe has so much of it that PIPE_BUF bytes do not block. */
-static enum pump_end write_all(struct pump *pump, int fd, const char *data, size_t size)
+static enum written write_all(struct pump *pump, int fd, const char *data, size_t size)
 {
 	while (size) {
 		ssize_t n;
 
 		if (!wait_for_room(pump, fd))
-			return PUMP_INTERRUPTED;
+			return STOPPED;
 		n = write(fd, data, size < PIPE_BUF ? size : PIPE_BUF);
 		if (n < 0 && errno != EINTR && errno != EAGAIN)
-			return PUMP_CLOSED;
+			return CLOSED;
 		if (n > 0) {
 			data += n;
 			size -= (size_t)n;
 		}
 	}
-	return PUMP_STATUS;
+	return WRITTEN;
 }
 
 /* Each returns false if nothing more is taken, with the reason in end. */
 static bool take_output(struct pump *pump, const struct wire_header *header, const char *data)
 {
-	int fd = header->type == WIRE_STDOUT ? STDOUT_FILENO : STDERR_FILENO;
+	bool is_stdout = header->type == WIRE_STDOUT;
+	int fd = is_stdout ? STDOUT_FILENO : STDERR_FILENO;
 
 	if (pump->host->printed)
 		pump->host->printed(fd, data, header->size);
-	pump->end = write_all(pump, fd, data, header->size);
-	return pump->end == PUMP_STATUS;
+	if (pump->closed[is_stdout])
+		return true;
+	switch (write_all(pump, fd, data, header->size)) {
+	case WRITTEN:
+		return true;
+	case CLOSED:
+		pump->closed[is_stdout] = true;
+		queue(pump, WIRE_CLOSED, &header->type, sizeof(header->type));
+		return true;
+	case STOPPED:
+		break;
+	}
+	pump->end = PUMP_INTERRUPTED;
+	return false;
 }
 
 static bool take_status(struct pump *pump, const struct wire_header *header, const char *data)

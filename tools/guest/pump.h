@@ -17,7 +17,6 @@ enum pump_end {
 	PUMP_SILENT,      /* the guest has not said a word, and will not */
 	PUMP_NONSENSE,    /* the guest has sent what is no frame, or none at its place */
 	PUMP_INTERRUPTED, /* by a signal that was not for the job, or one after that */
-	PUMP_CLOSED,      /* nobody reads stdout or stderr any more */
 };
 
 /* Written by signal handlers. */

@@ -158,8 +158,6 @@ static int run(const struct guest_options *options, const struct guest_job *job,
 		return complete ? job_exit_status(job, status) : EXIT_REFUSED;
 	case PUMP_INTERRUPTED:
 		return 128 + (int)signals.number;
-	case PUMP_CLOSED:
-		return 128 + SIGPIPE;
 	case PUMP_GONE:
 		warn("the guest has ended without a result; it said:");
 		print_guest();

@@ -508,7 +508,15 @@ static void end_input(struct input *input)
 	close_fd(&input->fd);
 }
 
-static void take_frame(struct input *input)
+/* The job gets what it would get here: SIGPIPE, or EPIPE. */
+static void close_output(struct stream streams[2], uint8_t type)
+{
+	for (int i = 0; i < 2; i++)
+		if (streams[i].type == type)
+			close_fd(&streams[i].fd);
+}
+
+static void take_frame(struct input *input, struct stream streams[2])
 {
 	struct wire_header header;
 	char data[WIRE_MAX];
@@ -531,6 +539,9 @@ static void take_frame(struct input *input)
 	case WIRE_WINDOW:
 		memcpy(&window, data, sizeof(window));
 		terminal_resize(&window);
+		break;
+	case WIRE_CLOSED:
+		close_output(streams, (uint8_t)data[0]);
 		break;
 	}
 }
@@ -634,7 +645,7 @@ static int pump(pid_t child, int in, struct stream streams[2])
 			if (fds[i].revents && !pump_output(&streams[i]))
 				close_fd(&streams[i].fd);
 		if (fds[2].revents)
-			take_frame(&input);
+			take_frame(&input, streams);
 		if (fds[4].revents)
 			pass_input(&input);
 		if (fds[3].revents && reap(child, &status))

@@ -36,6 +36,8 @@ enum wire_type {
 	WIRE_MORE,    /* the job may be sent more input */
 	WIRE_SIGNAL,  /* to the guest: int32_t, a signal for the job */
 	WIRE_WINDOW,  /* to the guest: struct wire_window */
+	WIRE_CLOSED,  /* to the guest: uint8_t, WIRE_STDOUT or WIRE_STDERR: nobody reads it any more
+		       */
 	WIRE_ENDED,   /* the job has ended, and written all that it has written */
 	/*
 	 * What is brought out, after the job has ended, as a walk through folders. A name is one
