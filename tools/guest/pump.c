@@ -186,8 +186,6 @@ static bool take_progress(struct pump *pump, enum progress from, enum progress t
 	pump->progress = to;
 	if (to == PREPARING)
 		queue_job(pump);
-	if (to == RUNNING && pump->host->terminal && pump->host->input)
-		terminal_enter();
 	return true;
 }
 
@@ -325,7 +323,12 @@ static bool step(struct pump *pump)
 		{ .fd = reads ? STDIN_FILENO : -1, .events = POLLIN },
 	};
 	bool ticks = pump->progress == BOOTING || (pump->input && pump->wanted && !reads);
-	int ready = ppoll(fds, 2, ticks ? &second : NULL, pump->host->mask);
+	int ready;
+
+	/* When we are in the terminal's foreground, which may come late. */
+	if (reads && pump->host->terminal)
+		terminal_enter();
+	ready = ppoll(fds, 2, ticks ? &second : NULL, pump->host->mask);
 
 	if (!take_signals(pump)) {
 		pump->end = PUMP_INTERRUPTED;
