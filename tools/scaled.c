@@ -83,8 +83,8 @@ static void read_line(struct scaled *scaled)
 	scaled->line[scaled->have] = '\0';
 	percent = read_json(scaled->line);
 	if (percent < 0)
-		percent = scaled->separator ? read_fields(scaled, scaled->line)
-					    : read_text(scaled, scaled->line);
+		percent = *scaled->separator ? read_fields(scaled, scaled->line)
+					     : read_text(scaled, scaled->line);
 	scaled->have = 0;
 	if (percent < 0 || percent >= ALL)
 		return;
@@ -96,13 +96,14 @@ void scaled_begin(struct scaled *scaled, char *const *words)
 {
 	struct args separators = { 0 };
 
-	*scaled = (struct scaled){ .separator = NULL };
+	*scaled = (struct scaled){ .begun = false };
 	perf_words_values(words, 'x', "field-separator", &separators);
-	if (!separators.count)
-		return;
-	scaled->separator = separators.v[separators.count - 1];
+	if (separators.count)
+		g_strlcpy(scaled->separator, separators.v[separators.count - 1],
+			  sizeof(scaled->separator));
 	if (!strcmp(scaled->separator, "\\t"))
-		scaled->separator = "\t";
+		strcpy(scaled->separator, "\t");
+	args_free(&separators);
 }
 
 void scaled_take(struct scaled *scaled, const char *data, size_t size)

@@ -11,9 +11,9 @@
 #include <stddef.h>
 
 struct scaled {
-	const char *separator; /* of -x; NULL: none was asked for */
-	bool begun;            /* the command's own output has ended, perf's has begun */
-	char line[1024];       /* of a longer one the rest is left out */
+	char separator[16]; /* of -x; empty: none was asked for */
+	bool begun;         /* the command's own output has ended, perf's has begun */
+	char line[1024];    /* of a longer one the rest is left out */
 	size_t have;
 	unsigned int events; /* lines of those that have not been counted all the time */
 	double least;        /* percent */
