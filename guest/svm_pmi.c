@@ -4,7 +4,8 @@
  */
 #include "svm.h"
 
-#define VECTOR_PMI 0x40
+#define VECTOR_PMI      0x40
+#define VECTOR_INJECTED 0x43
 
 /* The guest counter overflows in the guest's loop. */
 static uint64_t run_to_overflow(uint64_t intercepts, uint64_t period)
@@ -78,6 +79,44 @@ static void test_host_overflow(void)
 	apic_write(APIC_LVTPC, LVT_MASKED);
 }
 
+#define INJECTION_VALID (1ull << 31)
+#define PERIODS         60
+
+static uint64_t handled; /* by their RDPMC */
+
+static void on_injected(struct frame *frame)
+{
+	(void)frame;
+	handled += rdpmc(0) <= pmu_value_mask();
+}
+
+/* The overflow comes before, in and behind the handler of an interrupt that VMRUN injects. */
+static void test_injected(void)
+{
+	uint64_t injected = this_cpu()->traps[VECTOR_INJECTED], exit, nmis = 0, wrong = 0;
+
+	trap_hook[VECTOR_INJECTED] = on_injected;
+	handled = 0;
+	apic_write(APIC_LVTPC, LVT_NMI);
+	for (uint64_t period = 1; period <= PERIODS; period++) {
+		guest_new(program_loop, INTERCEPT(EXIT_NMI), 0);
+		run.rbx = 100;
+		vmcb_set(VMCB_EVENT_INJECTION, INJECTION_VALID | VECTOR_INJECTED);
+		count_clear();
+		counter_write(0, -period);
+		do {
+			exit = guest_run(COUNT | SEL_INT | SEL_GUEST_ONLY);
+			nmis += exit == EXIT_NMI;
+		} while (exit == EXIT_NMI);
+		wrong += exit != EXIT_VMMCALL ||
+			 this_cpu()->traps[VECTOR_INJECTED] - injected != period ||
+			 handled != period;
+	}
+	is(wrong, 0, "an injected interrupt comes once, wherever a PMI is in its handler");
+	is(nmis, PERIODS, "each PMI is a #VMEXIT");
+	apic_write(APIC_LVTPC, LVT_MASKED);
+}
+
 #define TURNS 300000
 
 /* Interrupts leave a guest that runs CPUIDs, wherever they come. */
@@ -112,6 +151,7 @@ void test_pmis(void)
 	test_nmi();
 	test_vector();
 	test_host_overflow();
+	test_injected();
 	/* KVM takes minutes for so many exits. */
 	if (!is_kvm_guest())
 		test_storm();

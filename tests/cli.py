@@ -90,6 +90,7 @@ def perf_refuses(work):
     for words, said in (([], "which perf command"), (["--fly", *job], "`--fly'"),
                         (["--pmu", "amd", *job], "`amd'"), (["--cpi", "0", *job], "--cpi"),
                         (["--cpus", "0", *job], "--cpus"), (["--memory", "x", *job], "--memory"),
+                        (["--memory", "16M", *job], "too little"),
                         (["--kernel", "5.10", *job], "6.12"),
                         (["--cpu", "EPYC", "--pmu", "intel-v4", *job], "not an Intel CPU"),
                         (["--cpu", "Dhyana", *job], "Hygon"),
@@ -128,6 +129,14 @@ echo "vpmu plugin: the trace is not complete: out of paper" >&2
     check("vpmu perf names what this run has not counted, not what the report had before",
           "event ff/07" in done.stderr and "event 2e/41" not in done.stderr, done)
     check("what the plugin says is shown", "out of paper" in done.stderr, done)
+
+
+def silent_guest(work):
+    """It takes some 30 s to be sure."""
+    qemu = stand_in(work + "/silent", "qemu-system-x86_64", body="exec sleep 1000")
+    done = vpmu("exec", "--qemu", qemu, "true")
+    check("a guest that never says a word is given up", done.returncode == 2
+          and "vpmu: the guest does not start" in done.stderr, done)
 
 
 def which_qemu(work):
@@ -373,7 +382,7 @@ def info_json(work):
                   for each in told["events"]), told)
     check("info --json says what serves", told["qemu"]["serves"] is True
           and told["qemu"]["found"] == REAL and told["qemu"]["why_not"] is None
-          and told["pmu"]["general_counters"] == 4 and told["models"]["L2"] in shown, told)
+          and told["pmu"]["general_counters"] == 8 and told["models"]["L2"] in shown, told)
     old = stand_in(work + "/old", "qemu-system-x86_64", version="7.2.22")
     told = json.loads(vpmu("info", "--json", "--pmu", "off", "--qemu", old).stdout)
     check("info --json says what does not, and has no counters of a PMU that is off",
@@ -451,6 +460,8 @@ def automatic(work):
                      ("EPYC,vendor=GenuineIntel,family=6,model=85", "intel-v4")):
         told = json.loads(vpmu(*info, "--cpu", cpu).stdout)["pmu"]
         check(f"-cpu {cpu} has {pmu}", told["name"] == pmu, told)
+    told = json.loads(vpmu(*info).stdout)["pmu"]
+    check("without -cpu there are the most counters", told["name"] == "intel-v5", told)
     told = json.loads(vpmu(*info, "--cpu", "Haswell", "--pmu", "intel-v2").stdout)["pmu"]
     check("--pmu says otherwise", told["name"] == "intel-v2", told)
 
@@ -486,6 +497,7 @@ def main():
         usage()
         perf_refuses(work)
         perf_reports(work)
+        silent_guest(work)
         which_qemu(work)
         which_arguments(work)
         with_pmu(work)

@@ -73,7 +73,7 @@ SPREAD = (
 )
 
 TEN = ",".join(["instructions:u"] * 6 + ["branches:u"] * 4)
-COUNTS = """
+SCRIPT = """
 exec 2>&1
 settings=/proc/sys/kernel
 if [ -n "$MODULE" ]; then echo 1 >$settings/nmi_watchdog; fi
@@ -81,11 +81,7 @@ echo == watchdog; cat $settings/nmi_watchdog
 echo == exact; perf stat -x, -e $EXACT $LOOP
 echo == everywhere; perf stat -x, -a -e cycles,$FOREIGN sleep 0.2
 echo == ten; perf stat -x, -e $TEN $LOOP
-"""
-RECORD = """
 echo == record; perf record -N -a -e cycles -c $PERIOD -o /tmp/data -- $LOOP
-"""
-END = """
 echo == log; dmesg
 echo == end
 [ -n "$MODULE" ] || exit
@@ -94,7 +90,6 @@ echo 1 >$settings/hardlockup_panic
 echo 1 >$settings/watchdog_thresh
 exec $LOAD $MODULE
 """
-SCRIPT = COUNTS + RECORD + END
 
 # What the PMU's driver may say: that it is there, its geometry, what it does about a processor's
 # errata, and that TopDown's events have no counter.

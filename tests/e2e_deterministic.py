@@ -16,6 +16,7 @@ from tap import check, finish
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VPMU = os.path.join(os.path.abspath(os.environ.get("VPMU_BUILD", ROOT + "/build")), "vpmu")
 RUNS = 3
+HOME = "/somewhere"
 TIMEOUT = 900  # only what hangs takes longer, however busy the machine is
 
 SOURCE = """#include <stdio.h>
@@ -50,12 +51,13 @@ printf "slept %s\\n", $b - $a >= 0.2 && clock_gettime(CLOCK_MONOTONIC) - $b >= 0
 LC_ALL=C perf stat -e dummy -- sleep 1 2>&1 | sed -n 's/ *\\([0-9.]*\\) seconds time elapsed/elapsed \\1/p'
 set -- $(od -An -N8 -tx1 /dev/urandom) $$ $(date +%s.%N) $(env | wc -c) $(mktemp -u)
 echo "fixed $*"
+echo "home $HOME"
 exit 7
 """
 
 
 def run(folder, number):
-    environment = dict(os.environ, **{"NOISE_" + "X" * number: "x" * 100 * number})
+    environment = dict(os.environ, HOME=HOME, **{"NOISE_" + "X" * number: "x" * 100 * number})
     done = subprocess.run([VPMU, "perf", "--deterministic", "stat", "-o", "/dev/null", "-e",
                            "task-clock", "--", "/bin/sh", "-c", SCRIPT],
                           input="from the host\n", capture_output=True, text=True, cwd=folder,
@@ -90,6 +92,7 @@ def main():
         check(sentence, values[0] and len(set(values)) == 1, *values,
               *(done.stderr for done in runs if done.returncode != 7))
         print(f"# {name}: {values[0]}")
+    check("HOME is the caller's", all(found(done, "home") == HOME for done in runs), *runs)
     check("who waits for time sees it pass", all(found(done, "slept") == "1" for done in runs),
           *runs)
     check("perf's own time is what passes", all(float(found(done, "elapsed") or 0) >= 1

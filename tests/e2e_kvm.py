@@ -27,7 +27,6 @@ MACHINE = "EPYC-Genoa,+svm,+npt,+clwb,+ibpb"
 #   models, skid, accesses, events, saved, patch, late forms: what they show is the plugin's;
 #   cuts, lapic: PMI after PMI, or waiting, which takes minutes where each is many exits;
 #   transparent, far: nothing that is not shown here, and half a minute;
-#   fuzz: it knows no debug control register that has bits of KVM's;
 #   off, bench, reset: there is nothing to show, nothing is judged, a RESET ends QEMU.
 GUESTS = [
     ("exact", V2, 1),
@@ -45,6 +44,7 @@ GUESTS = [
     ("privilege", V2, 1),
     ("ground", V2, 2),
     ("storm", V2, 2),
+    ("fuzz", V2, 2),
 ]
 TIMEOUT = 150
 

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""A Debian guest of hosts/kvm's KVM, in a bed: what its kernel and perf stat make of the PMU that
+"""A Debian guest of hosts/kvm's KVM, in a bed: what its kernel and perf make of the PMU that
 it has, and the signals that rr lives on. Stock KVM runs the same guest: what holds there holds on ours,
-too. Then the bed's perf tells a guest from itself, and KVM is unloaded and leaves nothing.
+too. Then the bed's perf tells a guest from itself, other guests' PMUs come and go, and KVM is
+unloaded and leaves nothing.
 TAP on stdout.
+
+VPMU_SEED: of what the other guests do (default: 1).
 """
 import concurrent.futures
 import os
@@ -16,17 +19,15 @@ import e2e_cpus
 import e2e_nested
 import e2e_rr
 import hanging_module
-from linux_guest import ROOT, check_messages
+from linux_guest import BUILD, ROOT, check_messages
 from tap import check, finish, skip
 
 KERNEL = "6.12"
 MODEL = "EPYC-Genoa"  # has the PMU that the guest has
 COUNTERS = 6          # of the bed
+SEED = int(os.environ.get("VPMU_SEED", "1"))
 
-# Sampling on all CPUs is not among it: the guest comes to stand still, on stock KVM as well.
-SHOWN = e2e_rr.SIGNALS + e2e_cpus.COUNTS + e2e_cpus.END
-JUDGES = [(sentence, judges) for _, sentence, judges in e2e_cpus.PROPERTIES
-          if judges is not e2e_cpus.record]
+SHOWN = e2e_rr.SIGNALS + e2e_cpus.SCRIPT
 
 # Events of the kernel are exactly as many as objects of their slab, once that has been shrunk.
 # They are freed a moment after their end.
@@ -38,7 +39,7 @@ events() {
 unload() {
 	PYTHONPATH=$TESTS python3 -Bc "import bed
 for name in 'kvm_amd', 'kvm':
-	bed.delete_module(name)
+	bed.unload(name)
 	print(name, 0)"
 }
 echo == before; events
@@ -46,6 +47,9 @@ echo == guest
 %s
 echo == nested
 %s
+echo == changes
+echo 0 >/sys/module/kvm/parameters/report_ignored_msrs
+$CHANGES
 echo == unloaded; unload; ls /dev/kvm
 for try in $(seq 50); do [ "$(events)" != 0 ] || break; sleep 0.1; done
 echo == left; events
@@ -62,6 +66,7 @@ class Run(e2e_cpus.Run):
         done = bed.run(SCRIPT % (guest, e2e_nested.SCRIPT), "--memory", "2G", kernel=KERNEL,
                        kvm=variant, CONDITIONAL=e2e_cpus.ZEN.conditional[1:],
                        ALL_COUNTERS=",".join(["cycles"] * COUNTERS), TESTS=ROOT + "/tests",
+                       CHANGES=f"{BUILD}/tests/kvm_cpuid 3 {SEED}",
                        **e2e_cpus.variables(MODEL, module), **e2e_nested.VARIABLES)
         super().__init__(MODEL, bool(module), done)
         self.out = done.stdout
@@ -69,7 +74,9 @@ class Run(e2e_cpus.Run):
 
 # What the bed says of KVM, behind the guest: sentences, and whether they hold.
 
-def judge_unloading(run):
+def judge_kvm(run):
+    yield ("other guests get one PMU after the other, and run",
+           re.search(r"^\d+ rounds$", run.part("changes"), re.M))
     yield "KVM is unloaded", run.part("unloaded") == "kvm_amd 0\nkvm 0\n"
     yield "no event of the kernel is left", run.part("before") == run.part("left") == "0\n"
     shares = re.findall(r"^\d+,,cycles,\d+,([\d.]+)", run.part("counters"), re.M)
@@ -80,15 +87,16 @@ def judge_unloading(run):
 def verdicts(run):
     """By sentence: whether it holds, and facts."""
     found = {}
-    for sentence, judges in JUDGES:
+    for _, sentence, judges in e2e_cpus.PROPERTIES:
         if run.may_hang or judges not in e2e_cpus.OF_ROOT:
             holds, shown, facts = judges(run)
             found[sentence] = bool(holds), [shown, *facts]
     for sentence, holds in e2e_rr.judge_signals(run.out):
         found[sentence] = bool(holds), [run.out[:1000]]
-    for sentence, holds in judge_unloading(run):
-        found[sentence] = bool(holds), [run.part("before"), run.part("left"), run.part("unloaded"),
-                                          run.part("counters"), run.err[-1000:]]
+    for sentence, holds in judge_kvm(run):
+        found[sentence] = bool(holds), [
+            *map(run.part, ("before", "changes", "left", "unloaded", "counters")),
+            run.err[-1000:]]
     return found
 
 

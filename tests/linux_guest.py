@@ -35,7 +35,7 @@ def boot(script, *options, **environment):
         try:
             out, err = guest.communicate(timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
-            guest.send_signal(signal.SIGINT)
+            guest.send_signal(signal.SIGQUIT)  # the first SIGINT would be the script's
             out, err = guest.communicate()
             err += f"\nno end after {TIMEOUT} s"
     return subprocess.CompletedProcess(words, guest.returncode, out, err)

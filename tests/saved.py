@@ -265,8 +265,8 @@ def loaded(chance, folder, what, moments, cpus=1, pmu="intel-v4"):
 def refused(folder, what, said, spoil=None, pmu="intel-v4", place=True):
     """A state that has no PMU for this guest: one line says so, and the guest goes on."""
     uri = f"file:{folder}/state"
-    # Without a place an RDPMC that is begun is never finished.
-    machine = Machine(folder, 2, place=place, append="" if place else "rdpmc=0")
+    # An RDPMC that is begun is not finished by a PMU that has been reset.
+    machine = Machine(folder, 2, place=place, append="rdpmc=0")
     machine.runs()
     machine.migrate(uri)
     machine.close()

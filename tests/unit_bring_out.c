@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../tools/guest/bring_out.h"
@@ -142,6 +143,8 @@ static bool send(uint8_t type, const void *first, size_t first_size, const void 
 	return bring_out_take(bring_out, type, frame, first_size + size);
 }
 
+static struct wire_time written = { .seconds = 1000000000, .nanoseconds = 123456789 };
+
 static bool send_named(uint32_t which)
 {
 	return send(WIRE_NAMED, &which, sizeof(which), NULL, 0);
@@ -159,12 +162,14 @@ static bool send_data(uint64_t offset, const char *text)
 
 static bool send_end(uint64_t size)
 {
-	return send(WIRE_END, &size, sizeof(size), NULL, 0);
+	const struct wire_end end = { .size = size, .time = written };
+
+	return send(WIRE_END, &end, sizeof(end), NULL, 0);
 }
 
 static bool send_leave(void)
 {
-	return send(WIRE_LEAVE, "", 0, NULL, 0);
+	return send(WIRE_LEAVE, &written, sizeof(written), NULL, 0);
 }
 
 static void send_file(const char *name, uint32_t mode, const char *text)
@@ -245,16 +250,73 @@ static void what_exists_keeps_its_permissions(void **state)
 	assert_int_equal(chmod("existing", 06640), 0);
 	assert_int_equal(stat("existing", &before), 0);
 	send_all();
-	send_file("existing", 04777, "after\n");
+	send_file("existing", 0640, "after\n");
 	assert_true(send_entry(WIRE_FOLDER, 0777, "sub"));
 	assert_true(send_leave() && send_leave());
 	assert_true(finish());
-	assert_holds("existing", "after\n");
+	bring_out = bring_out_new(&named);
+	send_all();
+	send_file("existing", 04777, "later\n");
+	assert_true(send_leave());
+	assert_false(finish());
+	assert_holds("existing", "later\n");
 	assert_int_equal(stat("existing", &after), 0);
 	assert_int_equal(after.st_mode, S_IFREG | 0640);
 	assert_int_equal(after.st_uid, before.st_uid);
 	assert_int_equal(after.st_gid, before.st_gid);
 	assert_int_equal(mode_of("sub"), S_IFDIR | 0750);
+}
+
+static void assert_written(const char *path, const struct wire_time *time)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mtim.tv_sec, time->seconds);
+	assert_int_equal(st.st_mtim.tv_nsec, time->nanoseconds);
+}
+
+static void times_are_the_guests_unless_they_are_to_come(void **state)
+{
+	const struct wire_time before = written;
+	struct stat st;
+	time_t now = time(NULL);
+
+	(void)state;
+	send_all();
+	send_file("new", 0644, "text\n");
+	assert_true(send_entry(WIRE_FOLDER, 0755, "folder"));
+	send_file("inside", 0644, "text\n");
+	assert_true(send_leave());
+	written.seconds = INT64_MAX;
+	send_file("later", 0644, "text\n");
+	written.nanoseconds = 1000000000;
+	assert_true(send_entry(WIRE_FILE, 0644, "never"));
+	assert_false(send_end(0));
+	written = before;
+	assert_true(send_end(0));
+	assert_true(finish());
+	assert_written("new", &written);
+	assert_written("folder", &written);
+	assert_written("folder/inside", &written);
+	assert_int_equal(stat("later", &st), 0);
+	assert_true(st.st_mtim.tv_sec >= now && st.st_mtim.tv_sec <= time(NULL));
+}
+
+static void what_does_not_come_is_told(void **state)
+{
+	static const uint32_t kinds[] = { 0, S_IFLNK, S_IFIFO, S_IFSOCK, S_IFCHR, 12345 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		send_all();
+		assert_true(send_entry(WIRE_LEFT, kinds[i], "existing"));
+		assert_false(send_entry(WIRE_LEFT, kinds[i], "../outside/kept"));
+		assert_true(send_leave());
+		assert_false(finish());
+		assert_holds("existing", "before\n");
+		bring_out = bring_out_new(&named);
+	}
 }
 
 static void no_symbolic_link_is_followed(void **state)
@@ -300,7 +362,7 @@ static void other_hard_links_stay_as_they_are(void **state)
 {
 	(void)state;
 	send_all();
-	send_file("hard", 0666, "mine\n");
+	send_file("hard", 0644, "mine\n");
 	assert_true(finish());
 	assert_holds("hard", "mine\n");
 	assert_outside_is_unchanged();
@@ -574,7 +636,8 @@ static void random_frame(void)
 	case 10:
 		for (size_t i = 0; i < sizeof(bytes); i++)
 			bytes[i] = (char)random_bits(&source);
-		bring_out_take(bring_out, (uint8_t)below(14), bytes, below(sizeof(bytes)));
+		bring_out_take(bring_out, (uint8_t)below(WIRE_LEFT + 2), bytes,
+			       below(sizeof(bytes)));
 		break;
 	default:
 		send_named(ALL_NAMED);
@@ -639,6 +702,9 @@ int main(void)
 		     "what is new has the guest's permissions within the umask, and no other bits"),
 		TEST(what_exists_keeps_its_permissions,
 		     "what exists keeps owner and permissions, without set-user-ID"),
+		TEST(times_are_the_guests_unless_they_are_to_come,
+		     "times are the guest's, unless they are to come"),
+		TEST(what_does_not_come_is_told, "what does not come is told, and stays"),
 		TEST(no_symbolic_link_is_followed, "no symbolic link is followed or replaced"),
 		TEST(a_named_link_is_not_followed_either, "nor is one that the user has named"),
 		TEST(other_hard_links_stay_as_they_are,

@@ -29,7 +29,7 @@ const char info_usage[] =
 	"\n"
 	"  --pmu PMU      " PMU_USAGE ",\n"
 	"                 " ARGUMENTS_PMUS_2 ": the PMU to describe; auto, the default,\n"
-	"                 is what such a CPU has\n"
+	"                 is what a CPU named by --cpu has, else " PMU_MOST "\n"
 	"  --cpu MODEL    the CPU whose events are described, as QEMU's -cpu (default:\n"
 	"                 Skylake-Server, or EPYC for one of AMD's PMUs)\n"
 	"  --cpi N        cycles per instruction, 0.001 to 1000 (default: 1)\n"

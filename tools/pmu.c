@@ -75,6 +75,10 @@ uint32_t pmu_settle(struct pmu_options *options, const char **cpu)
 	const char *error;
 
 	check_pmu(options->pmu);
+	/* A processor that nobody has named has the counters of the newest: none has to take turns.
+	 */
+	if (!*cpu && !strcmp(guest.pmu, PMU_AUTO))
+		guest.pmu = PMU_MOST;
 	if (!*cpu)
 		*cpu = strncmp(options->pmu, "amd-", 4) ? "Skylake-Server" : "EPYC";
 	error = qemu_settle_guest("", (char *[]){ "-cpu", text("%s", *cpu), NULL }, &guest);

@@ -9,7 +9,8 @@
 #include "arguments.h"
 #include "util.h"
 
-#define PMU_AUTO  "auto" /* what the guest's CPU would have */
+#define PMU_AUTO  "auto" /* what the guest's CPU would have; PMU_MOST if it is not named */
+#define PMU_MOST  "intel-v5"
 #define PMU_USAGE PMU_AUTO ", " ARGUMENTS_PMUS_1
 
 struct pmu_options {
@@ -36,8 +37,8 @@ bool pmu_option(struct pmu_options *options, char **argv, int *i);
 
 /*
  * Settle which PMU a guest has whose CPU is named by QEMU's words for -cpu; *cpu may be NULL,
- * and is then a usual CPU for the PMU. Returns the CPU's signature. Fails with one line if
- * such a CPU cannot have the PMU.
+ * and is then a usual CPU for the PMU, which has the most counters if it is not named either.
+ * Returns the CPU's signature. Fails with one line if such a CPU cannot have the PMU.
  */
 uint32_t pmu_settle(struct pmu_options *options, const char **cpu);
 

@@ -4,8 +4,10 @@
  * remappable pages.
  */
 #include "guest.h"
+#include "pmu.h"
 
 #define PTE_PRESENT_USER_WRITE 7
+#define PTE_ACCESSED_DIRTY     0x60
 #define CMOS_INDEX             0x70
 #define CMOS_DATA              0x71
 #define CMOS_SECONDS           0x00
@@ -159,7 +161,9 @@ static void set_window(unsigned int page, uint64_t entry)
 
 void window_map(unsigned int page, const void *to)
 {
-	set_window(page, ((uintptr_t)to & ~0xffful) | PTE_PRESENT_USER_WRITE);
+	/* Or QEMU misses a block's change of itself, with nested paging. */
+	set_window(page, ((uintptr_t)to & ~0xffful) | PTE_PRESENT_USER_WRITE |
+				 (is_kvm_guest() ? PTE_ACCESSED_DIRTY : 0));
 }
 
 void window_unmap(unsigned int page)

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Folders in folders; each takes a file descriptor. */
@@ -38,6 +39,7 @@ struct file {
 	char name[NAME_MAX + 1];
 	char temporary[32];
 	mode_t mode;
+	mode_t wanted; /* the guest's */
 	bool replaces; /* a file of this owner and this group */
 	uid_t uid;
 	gid_t gid;
@@ -133,7 +135,8 @@ static void add_component(GString *path, const char *name)
 }
 
 /* One line, whatever the guest has put into the name; "." is the folder itself. */
-static void complain(struct bring_out *bring_out, const char *name, const char *why)
+static void complain_of(struct bring_out *bring_out, const char *name, const char *what,
+			const char *why)
 {
 	GString *shown;
 
@@ -144,8 +147,13 @@ static void complain(struct bring_out *bring_out, const char *name, const char *
 	for (size_t i = 0; i < shown->len; i++)
 		if ((unsigned char)shown->str[i] < ' ' || shown->str[i] == 0x7f)
 			shown->str[i] = '?';
-	warn("%s cannot be brought out: %s", shown->len ? shown->str : ".", why);
+	warn("%s %s: %s", shown->len ? shown->str : ".", what, why);
 	g_string_free(shown, TRUE);
+}
+
+static void complain(struct bring_out *bring_out, const char *name, const char *why)
+{
+	complain_of(bring_out, name, "cannot be brought out", why);
 }
 
 /* --- folders ------------------------------------------------------------------------------- */
@@ -207,7 +215,21 @@ static void enter(struct bring_out *bring_out, const char *name, mode_t mode)
 	add_component(bring_out->path, name);
 }
 
-static void leave(struct bring_out *bring_out)
+/* The guest's, but for one that is still to come: whoever goes by times would be misled. */
+static int set_time(int fd, const struct wire_time *time)
+{
+	struct timespec now, times[2] = { { .tv_nsec = UTIME_OMIT } };
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	times[1].tv_sec = time->seconds;
+	times[1].tv_nsec = time->nanoseconds;
+	if (time->seconds > now.tv_sec ||
+	    (time->seconds == now.tv_sec && time->nanoseconds > now.tv_nsec))
+		times[1] = now;
+	return futimens(fd, times);
+}
+
+static void leave(struct bring_out *bring_out, const struct wire_time *time)
 {
 	struct folder *folder;
 
@@ -216,7 +238,8 @@ static void leave(struct bring_out *bring_out)
 		return;
 	}
 	folder = &bring_out->folders[--bring_out->depth];
-	if (folder->made && fchmod(folder->fd, folder->mode & 0777 & ~bring_out->umask))
+	if (folder->made && (fchmod(folder->fd, folder->mode & 0777 & ~bring_out->umask) ||
+			     set_time(folder->fd, time)))
 		complain(bring_out, ".", strerror(errno));
 	close(folder->fd);
 	g_string_truncate(bring_out->path, folder->path);
@@ -256,6 +279,7 @@ static const char *plan_file(struct bring_out *bring_out, struct file *file, mod
 	struct stat st;
 
 	file->mode = mode & 0777 & ~bring_out->umask;
+	file->wanted = mode & 0777;
 	if (fstatat(file->folder, file->name, &st, AT_SYMLINK_NOFOLLOW))
 		return errno == ENOENT ? NULL : strerror(errno);
 	if (S_ISLNK(st.st_mode))
@@ -316,20 +340,35 @@ static bool set_owner(const struct file *file)
 	       !fchown(file->fd, file->uid, file->gid);
 }
 
-static void end_file(struct bring_out *bring_out, off_t size)
+static void tell_mode(struct bring_out *bring_out)
+{
+	const struct file *file = &bring_out->file;
+	char why[64];
+
+	if (!file->replaces || file->mode == file->wanted)
+		return;
+	snprintf(why, sizeof(why), "they are %03o here, and %03o in the guest", file->mode,
+		 file->wanted);
+	complain_of(bring_out, file->name, "is brought out without its permissions", why);
+}
+
+static void end_file(struct bring_out *bring_out, off_t size, const struct wire_time *time)
 {
 	struct file *file = &bring_out->file;
 	int fd = file->fd;
 
 	if (fd < 0)
 		return;
-	if (ftruncate(fd, size) || !set_owner(file) || fchmod(fd, file->mode)) {
+	if (ftruncate(fd, size) || !set_owner(file) || fchmod(fd, file->mode) ||
+	    set_time(fd, time)) {
 		drop_file(bring_out, strerror(errno));
 		return;
 	}
 	file->fd = -1;
-	if (!close(fd) && !renameat(file->folder, file->temporary, file->folder, file->name))
+	if (!close(fd) && !renameat(file->folder, file->temporary, file->folder, file->name)) {
+		tell_mode(bring_out);
 		return;
+	}
 	complain(bring_out, file->name, strerror(errno));
 	unlinkat(file->folder, file->temporary, 0);
 }
@@ -379,6 +418,36 @@ static bool take_name(const struct bring_out *bring_out, const char *data, size_
 	return strcmp(name, "..") != 0 && (is_named || strcmp(name, ".") != 0);
 }
 
+static bool is_folder(const struct bring_out *bring_out, const char *name)
+{
+	struct stat st;
+
+	return !fstatat(last_folder(bring_out), name, &st, AT_SYMLINK_NOFOLLOW) &&
+	       S_ISDIR(st.st_mode);
+}
+
+/* What does not come, for what it is. */
+static void tell_left(struct bring_out *bring_out, const char *name, uint32_t mode)
+{
+	if (bring_out->skipped || bring_out->base < 0)
+		return;
+	switch (mode) {
+	case 0:
+		complain_of(bring_out, name, "was deleted in the guest", "it is still here");
+		break;
+	case S_IFDIR:
+		if (is_folder(bring_out, name))
+			complain_of(bring_out, name, "was made anew in the guest",
+				    "what was in it is still here");
+		break;
+	case S_IFLNK:
+		complain(bring_out, name, "it is a symbolic link in the guest");
+		break;
+	default:
+		complain(bring_out, name, "it is no regular file in the guest");
+	}
+}
+
 static bool take_entry(struct bring_out *bring_out, uint8_t type, const char *data, size_t size)
 {
 	char name[NAME_MAX + 1];
@@ -391,7 +460,9 @@ static bool take_entry(struct bring_out *bring_out, uint8_t type, const char *da
 	if (!take_name(bring_out, data + sizeof(mode), size - sizeof(mode), name))
 		return false;
 	bring_out->came[bring_out->current] = true;
-	if (type == WIRE_FOLDER)
+	if (type == WIRE_LEFT)
+		tell_left(bring_out, name, mode);
+	else if (type == WIRE_FOLDER)
 		enter(bring_out, name, mode);
 	else if (strcmp(name, ".") != 0)
 		begin_file(bring_out, name, mode);
@@ -416,16 +487,21 @@ static bool take_data(struct bring_out *bring_out, const char *data, size_t size
 	return true;
 }
 
+static bool is_time(const struct wire_time *time)
+{
+	return time->nanoseconds >= 0 && time->nanoseconds < INT64_C(1000000000);
+}
+
 static bool take_end(struct bring_out *bring_out, const char *data, size_t size)
 {
-	uint64_t length;
+	struct wire_end end;
 
-	if (!bring_out->file.begun || size != sizeof(length))
+	if (!bring_out->file.begun || size != sizeof(end))
 		return false;
-	memcpy(&length, data, sizeof(length));
-	if (length > INT64_MAX)
+	memcpy(&end, data, sizeof(end));
+	if (end.size > INT64_MAX || !is_time(&end.time))
 		return false;
-	end_file(bring_out, (off_t)length);
+	end_file(bring_out, (off_t)end.size, &end.time);
 	bring_out->file.begun = false;
 	return true;
 }
@@ -444,11 +520,17 @@ static bool take_named(struct bring_out *bring_out, const char *data, size_t siz
 	return true;
 }
 
-static bool take_leave(struct bring_out *bring_out)
+static bool take_leave(struct bring_out *bring_out, const char *data, size_t size)
 {
-	if ((!bring_out->depth && !bring_out->skipped) || bring_out->file.begun)
+	struct wire_time time;
+
+	if ((!bring_out->depth && !bring_out->skipped) || bring_out->file.begun ||
+	    size != sizeof(time))
 		return false;
-	leave(bring_out);
+	memcpy(&time, data, sizeof(time));
+	if (!is_time(&time))
+		return false;
+	leave(bring_out, &time);
 	return true;
 }
 
@@ -459,9 +541,10 @@ bool bring_out_take(struct bring_out *bring_out, uint8_t type, const char *data,
 		return take_named(bring_out, data, size);
 	case WIRE_FOLDER:
 	case WIRE_FILE:
+	case WIRE_LEFT:
 		return take_entry(bring_out, type, data, size);
 	case WIRE_LEAVE:
-		return take_leave(bring_out);
+		return take_leave(bring_out, data, size);
 	case WIRE_DATA:
 		return take_data(bring_out, data, size);
 	case WIRE_END:
@@ -478,7 +561,7 @@ bool bring_out_end(struct bring_out *bring_out)
 	drop_file(bring_out, NULL);
 	bring_out->skipped = 0;
 	while (bring_out->depth)
-		leave(bring_out);
+		leave(bring_out, &(struct wire_time){ .seconds = INT64_MAX });
 	complaints = bring_out->complaints;
 	if (complaints > COMPLAINTS_MAX)
 		warn("... and %u more files or folders", complaints - COMPLAINTS_MAX);

@@ -2,9 +2,10 @@
  *
  * The throw-away guest of vpmu perf and vpmu exec: it has a PMU, sees this machine's
  * files, and runs one program. A file each: its options (options.c), the order of things
- * and the cleaning up (run.c), what its initramfs carries (job.c), how QEMU is started for
- * it (start.c), who shows it files (files.h); its streams (pump.h), the files that come out of it (bring_out.h). What
- * happens inside is init/init.c.
+ * (run.c), the job and what the initramfs carries (job.c), how QEMU is started for it
+ * (start.c), who shows it files (files.h); its streams (pump.h), the files that come out of it
+ * (bring_out.h), what lies in a folder while it runs (scratch.c). What happens inside is
+ * init/init.c.
  */
 #ifndef VPMU_TOOLS_GUEST_H
 #define VPMU_TOOLS_GUEST_H
@@ -18,20 +19,22 @@
 
 struct guest_options {
 	struct pmu_options pmu;
-	const char *qemu;    /* as for qemu_find() */
-	const char *kernel;  /* a folder below paths_get()->kernel */
-	const char *accel;   /* "tcg", or "kvm": this machine's, and the PMU is its, too */
-	const char *cpu;     /* a model of QEMU's, with features */
-	const char *cpus;    /* decimal, checked */
-	const char *memory;  /* in QEMU's notation */
-	const char *files;   /* how it sees this machine's: files.h */
-	const char *tcg;     /* more properties of TCG; NULL: none */
-	const char *append;  /* more kernel parameters; NULL: none */
-	const char *console; /* where the kernel's console goes; NULL: nowhere */
-	struct args modules; /* paths of more modules, each with ":parameters" or not */
-	struct args out;     /* files and folders to bring out, as the user named them */
-	bool out_all;        /* the working directory, too */
-	bool deterministic;  /* nothing that changes from run to run reaches the program */
+	const char *qemu;     /* as for qemu_find() */
+	const char *kernel;   /* a folder below paths_get()->kernel */
+	const char *accel;    /* "tcg", or "kvm": this machine's, and the PMU is its, too */
+	const char *cpu;      /* a model of QEMU's, with features */
+	const char *cpus;     /* decimal, checked */
+	const char *memory;   /* in QEMU's notation */
+	const char *files;    /* how it sees this machine's: files.h */
+	const char *tcg;      /* more properties of TCG; NULL: none */
+	const char *append;   /* more kernel parameters; NULL: none */
+	const char *console;  /* where the kernel's console goes; NULL: nowhere */
+	struct args modules;  /* paths of more modules, each with ":parameters" or not */
+	struct args out;      /* files and folders to bring out, as the user named them */
+	bool out_all;         /* the working directory, too */
+	struct args writable; /* folders that the guest may write in, as the user named them */
+	bool regions;         /* the program says which parts of it count (vpmu/region.h) */
+	bool deterministic;   /* nothing that changes from run to run reaches the program */
 };
 
 #define GUEST_OPTIONS_DEFAULT                                                                      \
@@ -54,15 +57,31 @@ bool guest_has_kvm(const struct guest_options *options);
 
 /* What the guest is to run. */
 struct guest_job {
-	struct args words;  /* the program's path, and its arguments */
-	struct args out;    /* what it may write and is to be brought out then */
-	bool child_signals; /* a signal that ends a child of the program is its end, too */
+	struct args words; /* the program's path, and its arguments */
+	struct args out;   /* what it may write and is to be brought out then */
+	/* Sees what it writes to stdout and stderr, by their numbers; NULL: nobody does. */
+	void (*printed)(int fd, const char *data, size_t size);
+	struct args profiles; /* those of out that are perf.data, of whatever name */
+	bool kernel_symbols;  /* ... in which the guest's kernel may have samples */
+	const char *maps; /* a folder of JIT maps that belong into the guest's /tmp; NULL: none */
+	int instead_of_term; /* the signal that it gets for SIGTERM; 0: that one */
+	bool child_signals;  /* a signal that ends a child of the program is its end, too */
 };
+
+/*
+ * What perf on this machine needs to read a profile, and finds in a guest only: beside it, under
+ * its name and one of these. The guest kernel's symbols, and a folder with the JIT maps.
+ */
+#define GUEST_KALLSYMS ".kallsyms"
+#define GUEST_MAPS     ".maps"
 
 /* Runs it. Returns vpmu's exit status: the program's, if the guest came to that. */
 int guest_run(struct guest_options *options, const struct guest_job *job);
 
-/* The parts of that. A folder for one run, removed with all that is in it. */
+/*
+ * The parts of that. A folder for one run, removed with all that is in it. A run that was killed
+ * leaves it; nothing in it is a secret.
+ */
 struct scratch {
 	char *folder;
 	char *initramfs;
@@ -70,9 +89,16 @@ struct scratch {
 	char *log;     /* what QEMU itself says */
 };
 
-/* out: all that is to be brought out, by index. */
-void job_write(const struct guest_options *options, const struct guest_job *job,
-	       const struct args *out, const char *path);
+/* Make it, and remove those that runs of this user's have left which are no more. */
+void scratch_make(struct scratch *scratch, const struct guest_options *options);
+void scratch_remove(struct scratch *scratch);
+
+/* What the guest is sent when it runs. out: all that is to be brought out, by index. */
+char *job_words(const struct guest_options *options, const struct guest_job *job,
+		const struct args *out, size_t *size);
+
+/* What it starts with. */
+void job_write_initramfs(const struct guest_options *options, const char *path);
 
 /*
  * Start the guest with one end of its streams in *streams. Returns QEMU's process, which

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the initramfs of a throw-away guest carries: the init, the modules that it needs, and
- * the job, which is who runs what where.
+ * The job of a throw-away guest, which is who runs what where, and what its initramfs carries:
+ * the init, and the modules that it needs. The job goes through the guest's port, and is in no
+ * file: the environment may hold secrets.
  */
 #define _GNU_SOURCE
 #include "bring_out.h"
 #include "guest.h"
 #include "initramfs.h"
+#include "terminal.h"
 #include "tools/init/wire.h"
 #include "tools/qemu.h"
 
@@ -41,8 +43,8 @@ static const char *const modules[] = {
 };
 
 /* What the command's counts may depend on, and nothing else of the caller's. */
-static const char *const kept_variables[] = { "PATH=" };
-static const char *const deterministic_variables[] = { "HOME=/", "LC_ALL=C" };
+static const char *const kept_variables[] = { "HOME=", "PATH=" };
+static const char *const deterministic_variables[] = { "LC_ALL=C" };
 
 extern char **environ;
 
@@ -70,21 +72,50 @@ static void put_identity(FILE *job)
 	g_free(groups);
 }
 
-/* What the caller's kernel lets it start with that many words, the guest's has to. */
-static void put_stack_limit(FILE *job)
+/*
+ * Those that mean the same in another machine. What the caller's kernel lets it start with that
+ * many words, for one, the guest's has to (RLIMIT_STACK).
+ */
+static void put_limits(FILE *job)
 {
+	static const int resources[] = { RLIMIT_STACK, RLIMIT_NOFILE, RLIMIT_CORE,
+					 RLIMIT_FSIZE, RLIMIT_NPROC,  RLIMIT_MEMLOCK };
 	struct rlimit limit;
 
-	if (!getrlimit(RLIMIT_STACK, &limit))
-		put(job, "stack", text("%ju", (uintmax_t)limit.rlim_cur));
+	for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]); i++)
+		if (!getrlimit((__rlimit_resource_t)resources[i], &limit))
+			put(job, "limit",
+			    text("%d:%ju:%ju", resources[i], (uintmax_t)limit.rlim_cur,
+				 (uintmax_t)limit.rlim_max));
 }
 
-static void put_stream(FILE *job, const char *key, int fd)
+static void put_umask(FILE *job)
+{
+	mode_t mask = umask(0);
+
+	umask(mask);
+	put(job, "umask", text("%o", mask));
+}
+
+static void put_stream(FILE *job, const char *key, int fd, const char *otherwise)
 {
 	struct stat st;
-	bool is_pipe = !fstat(fd, &st) && S_ISFIFO(st.st_mode);
 
-	put(job, key, is_pipe ? WIRE_PIPE : WIRE_SOCKET);
+	if (isatty(fd) && terminal_output() >= 0)
+		put(job, key, WIRE_TERMINAL);
+	else
+		put(job, key, !fstat(fd, &st) && S_ISFIFO(st.st_mode) ? WIRE_PIPE : otherwise);
+}
+
+static void put_streams(FILE *job)
+{
+	struct wire_window window;
+
+	put_stream(job, "stdin", STDIN_FILENO, WIRE_SOCKET);
+	put_stream(job, "stdout", STDOUT_FILENO, WIRE_SOCKET);
+	put_stream(job, "stderr", STDERR_FILENO, WIRE_PIPE);
+	if (terminal_size(&window))
+		put(job, "window", text("%u:%u", window.rows, window.columns));
 }
 
 static bool is_kept(const char *variable)
@@ -120,6 +151,24 @@ static void put_module(FILE *to, const char *module)
 	free(path);
 }
 
+static size_t index_of(const struct args *out, const char *name)
+{
+	size_t i = 0;
+
+	while (i < out->count && strcmp(out->v[i], name) != 0)
+		i++;
+	return i;
+}
+
+/* A profile, and what comes with it: by index. */
+static void put_profile(FILE *to, const struct args *out, const char *profile)
+{
+	put(to, "profile",
+	    text("%zu:%zu:%zu", index_of(out, profile),
+		 index_of(out, text("%s" GUEST_KALLSYMS, profile)),
+		 index_of(out, text("%s" GUEST_MAPS, profile))));
+}
+
 static void put_job(FILE *to, const struct guest_options *options, const struct guest_job *job,
 		    const struct args *out)
 {
@@ -130,11 +179,11 @@ static void put_job(FILE *to, const struct guest_options *options, const struct 
 	put(to, "cwd", cwd);
 	put(to, "files", options->files);
 	put_identity(to);
-	/* Addresses depend on it. */
+	put_umask(to);
+	/* Addresses depend on that of the stack. */
 	if (!options->deterministic)
-		put_stack_limit(to);
-	put_stream(to, "stdin", STDIN_FILENO);
-	put_stream(to, "stdout", STDOUT_FILENO);
+		put_limits(to);
+	put_streams(to);
 	if (job->child_signals)
 		put(to, "signals", "1");
 	for (size_t i = 0; i < options->modules.count; i++)
@@ -146,6 +195,16 @@ static void put_job(FILE *to, const struct guest_options *options, const struct 
 		put(to, "fixed", "1");
 	for (size_t i = 0; i < out->count; i++)
 		put(to, "out", bring_out_real_name(out->v[i]));
+	for (size_t i = 0; i < job->profiles.count; i++)
+		put_profile(to, out, job->profiles.v[i]);
+	for (size_t i = 0; i < options->writable.count; i++)
+		put(to, "writable", options->writable.v[i]);
+	if (options->regions) {
+		put(to, "regions", "1");
+		put(to, "env", "VPMU_CONTROL=" WIRE_CONTROL "," WIRE_ANSWER);
+	}
+	if (job->maps)
+		put(to, "maps", job->maps);
 	free(cwd);
 }
 
@@ -160,31 +219,35 @@ static void add_modules(struct initramfs *archive, const char *kernel)
 	}
 }
 
-void job_write(const struct guest_options *options, const struct guest_job *job,
-	       const struct args *out, const char *path)
+char *job_words(const struct guest_options *options, const struct guest_job *job,
+		const struct args *out, size_t *size)
 {
-	static const char *const folders[] = { "dev", "proc", "sys", "lower", "new", "scratch" };
-	const char *kernel = text("%s/%s", paths_get()->kernel, options->kernel);
-	struct initramfs archive;
-	const char *ahead;
 	char *data = NULL;
-	size_t size = 0;
-	FILE *file = open_memstream(&data, &size);
+	FILE *file = open_memstream(&data, size);
 
 	if (!file)
 		fail("out of memory");
 	put_job(file, options, job, out);
 	fclose(file);
+	return data;
+}
+
+void job_write_initramfs(const struct guest_options *options, const char *path)
+{
+	static const char *const folders[] = { "dev", "proc", "sys", "lower", "new", "scratch" };
+	const char *kernel = text("%s/%s", paths_get()->kernel, options->kernel);
+	struct initramfs archive;
+	const char *ahead;
+	size_t size;
+
 	initramfs_open(&archive, path);
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
 		initramfs_add_folder(&archive, folders[i]);
 	initramfs_add_file(&archive, "init", 0755,
 			   text("%s/tools/init/vpmu-init", paths_get()->build));
 	add_modules(&archive, kernel);
-	initramfs_add(&archive, "job", 0600, data, size);
 	ahead = files_ahead(&size);
 	if (ahead)
 		initramfs_add(&archive, "ahead", 0600, ahead, size);
 	initramfs_close(&archive);
-	free(data);
 }

@@ -11,14 +11,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CPUS_MAX 64
 
+/* Bytes that a kernel needs to start, beside those of its own file: found by trying. */
+#define BESIDE_KERNEL (32ull << 20)
+
 const char guest_usage[] =
 	"  --pmu PMU          " PMU_USAGE ",\n"
-	"                     " ARGUMENTS_PMUS_2 "; auto, the default, is what such a CPU\n"
-	"                     has\n"
+	"                     " ARGUMENTS_PMUS_2 "; auto, the default, is what a CPU\n"
+	"                     named by --cpu has, else " PMU_MOST ": the most counters\n"
 	"  --cpi N            cycles per instruction (default 1)\n"
 	"  --models on|off    models of a branch predictor and caches (default off)\n"
 	"  --cache CACHES     the model's caches, such as l1d=48k:12:64+llc=2m:16:64\n"
@@ -32,6 +36,8 @@ const char guest_usage[] =
 	"  --kernel VERSION   6.1, 6.12 or 7.3 (default 6.1)\n"
 	"  --bring-out FILE   bring FILE, which may be a folder, out of the guest; repeatable\n"
 	"  --bring-out-all    bring all new or changed files of the working directory out\n"
+	"  --writable DIR     what is written in DIR is written here; repeatable\n"
+	"  --regions          count only what the program has marked (vpmu/region.h)\n"
 	"  --qemu PATH        the QEMU to use\n"
 	"  --tcg PROPERTIES   of QEMU's TCG, such as one-insn-per-tb=on\n"
 	"  --append TEXT      more kernel parameters\n"
@@ -45,6 +51,21 @@ const char guest_usage[] =
 	"                     load this module of the guest's kernel first; repeatable, in order\n"
 	"  --help             this text\n";
 
+static char *folder_path(const char *name)
+{
+	char *path = realpath(name, NULL);
+	struct stat st;
+
+	if (!path || stat(path, &st))
+		fail("--writable %s: %s", name, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		fail("--writable %s: it is no folder", name);
+	if (!strcmp(path, "/"))
+		fail("--writable /: all of this machine's files, those of the guest's system among "
+		     "them, are never writable");
+	return path;
+}
+
 /* Those that may come several times. */
 static bool take_repeatable(struct guest_options *options, char **argv, int *i)
 {
@@ -52,6 +73,11 @@ static bool take_repeatable(struct guest_options *options, char **argv, int *i)
 
 	if (value) {
 		args_add(&options->out, value);
+		return true;
+	}
+	value = option_value(argv, i, "--writable");
+	if (value) {
+		args_add(&options->writable, folder_path(value));
 		return true;
 	}
 	value = option_value(argv, i, "--module");
@@ -76,6 +102,10 @@ static bool take_option(struct guest_options *options, char **argv, int *i)
 		options->out_all = true;
 		return true;
 	}
+	if (!strcmp(argv[*i], "--regions")) {
+		options->regions = true;
+		return true;
+	}
 	if (!strcmp(argv[*i], "--deterministic")) {
 		options->deterministic = true;
 		return true;
@@ -89,6 +119,32 @@ static bool memory_is_good(const char *memory)
 
 	return digits && digits < 7 &&
 	       (!memory[digits] || (strchr("MGmg", memory[digits]) && !memory[digits + 1]));
+}
+
+/* MiB, if there is no letter. */
+static unsigned long long memory_bytes(const char *memory)
+{
+	char *unit;
+	unsigned long long size = strtoull(memory, &unit, 10);
+
+	return size << (*unit && strchr("Gg", *unit) ? 30 : 20);
+}
+
+/* With less, a kernel panics early or hangs without a word. */
+static void check_memory(const struct guest_options *options)
+{
+	const char *kernel = text("%s/%s/vmlinux", paths_get()->kernel, options->kernel);
+	unsigned long long least;
+	struct stat st;
+
+	if (!memory_is_good(options->memory))
+		fail("--memory is a size such as 512M or 2G, not `%s'", options->memory);
+	if (stat(kernel, &st))
+		fail("%s: %s", kernel, strerror(errno));
+	least = (unsigned long long)st.st_size + BESIDE_KERNEL;
+	if (memory_bytes(options->memory) < least)
+		fail("--memory %s is too little: this kernel does not start with less than %lluM",
+		     options->memory, (least >> 20) + 1);
 }
 
 static void check_kernel(const char *version)
@@ -120,10 +176,9 @@ static void check_options(const struct guest_options *options)
 		fail("--cpus is a number from 1 to %d, not `%s'", CPUS_MAX, options->cpus);
 	if (options->deterministic && cpus != 1)
 		fail("--deterministic needs --cpus 1: what CPUs do at the same time is chance");
-	if (!memory_is_good(options->memory))
-		fail("--memory is a size such as 512M or 2G, not `%s'", options->memory);
 	check_files(options->files);
 	check_kernel(options->kernel);
+	check_memory(options);
 }
 
 bool guest_has_kvm(const struct guest_options *options)

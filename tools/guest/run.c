@@ -1,66 +1,49 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * One run of a throw-away guest: the order of things, how it ends, and the cleaning up.
+ * One run of a throw-away guest: the order of things, and how it ends.
  */
 #define _GNU_SOURCE
 #include "bring_out.h"
 #include "guest.h"
 #include "process/process.h"
 #include "pump.h"
+#include "terminal.h"
+#include "watchdog.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t stop; /* the signal that asks to end */
+static struct pump_signals signals;
 static struct scratch scratch;
 static pid_t guest;
 
 static void on_signal(int number)
 {
-	stop = number;
+	signals.number = number;
+	signals.count++;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
+static void on_resize(int number)
 {
-	(void)st;
-	(void)type;
-	(void)where;
-	return remove(path);
+	(void)number;
+	signals.resized = 1;
 }
 
 /* However the command exits, nothing of the run is left. */
 static void clean_up(void)
 {
+	terminal_leave();
 	if (guest > 0)
 		process_stop(guest);
 	guest = 0;
 	files_stop();
-	if (scratch.folder)
-		nftw(scratch.folder, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-	scratch.folder = NULL;
-}
-
-static void make_scratch(const struct guest_options *options)
-{
-	const char *base = getenv("TMPDIR");
-
-	scratch.folder = text("%s/vpmu-XXXXXX", base && *base ? base : "/tmp");
-	if (!mkdtemp(scratch.folder)) {
-		const char *folder = scratch.folder;
-
-		scratch.folder = NULL;
-		fail("%s: %s", folder, strerror(errno));
-	}
-	scratch.initramfs = text("%s/initramfs", scratch.folder);
-	scratch.log = text("%s/log", scratch.folder);
-	scratch.console = options->console ? text("%s", options->console)
-					   : text("%s/console", scratch.folder);
+	scratch_remove(&scratch);
 }
 
 /* The lines that begin with these words. */
@@ -90,6 +73,9 @@ static void catch_signals(sigset_t *before)
 		sigaction(numbers[i], &action, NULL);
 		sigaddset(&set, numbers[i]);
 	}
+	action.sa_handler = on_resize;
+	sigaction(SIGWINCH, &action, NULL);
+	sigaddset(&set, SIGWINCH);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	sigprocmask(SIG_BLOCK, &set, before);
@@ -98,10 +84,15 @@ static void catch_signals(sigset_t *before)
 /* Says whether all that was to come has been written. asked: so many are warned about. */
 static bool end_bring_out(struct bring_out *bring_out, const struct args *out, size_t asked)
 {
-	for (size_t i = 0; i < asked; i++)
-		if (!bring_out_came(bring_out, i))
-			warn("%s was not written in the guest", out->v[i]);
-	return bring_out_end(bring_out);
+	bool came = true;
+
+	for (size_t i = 0; i < asked; i++) {
+		if (bring_out_came(bring_out, i))
+			continue;
+		came = false;
+		warn("%s was not written in the guest", out->v[i]);
+	}
+	return bring_out_end(bring_out) && came;
 }
 
 /* What is to be brought out. What the user has named himself comes first. */
@@ -115,36 +106,68 @@ static struct args list_out(const struct guest_options *options, const struct gu
 		args_add(&out, ".");
 	for (size_t i = 0; i < job->out.count; i++)
 		args_add(&out, job->out.v[i]);
+	for (size_t i = 0; i < job->profiles.count; i++) {
+		args_add(&out, text("%s" GUEST_MAPS, job->profiles.v[i]));
+		if (job->kernel_symbols)
+			args_add(&out, text("%s" GUEST_KALLSYMS, job->profiles.v[i]));
+	}
 	return out;
 }
 
-static int run(const struct guest_options *options, const struct args *out, int files,
-	       const sigset_t *before)
+static void print_guest(void)
 {
-	struct bring_out *bring_out = bring_out_new(out);
+	print_lines(scratch.log, "");
+	print_lines(scratch.console, "");
+}
+
+static int job_exit_status(const struct guest_job *job, int status)
+{
+	if (signals.number == SIGTERM && WIFSIGNALED(status) &&
+	    WTERMSIG(status) == job->instead_of_term)
+		return 128 + SIGTERM;
+	return process_exit_status(status);
+}
+
+static int run(const struct guest_options *options, const struct guest_job *job,
+	       const struct args *out, int files, const sigset_t *before)
+{
+	struct pump_host host = {
+		.input = true,
+		.terminal = isatty(STDIN_FILENO) && terminal_output() >= 0,
+		.bring_out = bring_out_new(out),
+		.printed = job->printed,
+		.is_dead = watchdog_is_dead,
+		.instead_of_term = job->instead_of_term,
+		.signals = &signals,
+		.mask = before,
+	};
 	int streams, status = 0;
 	enum pump_end end;
 	bool complete;
 
+	host.job = job_words(options, job, out, &host.job_size);
 	guest = guest_start(options, &scratch, files, before, &streams);
-	end = pump(streams, !isatty(STDIN_FILENO), bring_out, &stop, before, &status);
+	watchdog_begin(guest);
+	end = pump(streams, &host, &status);
 	process_stop(guest);
 	guest = 0;
 	files_stop();
-	complete = end_bring_out(bring_out, out, end == PUMP_STATUS ? options->out.count : 0);
+	complete = end_bring_out(host.bring_out, out, end == PUMP_STATUS ? options->out.count : 0);
 	if (end != PUMP_GONE)
 		print_lines(scratch.log, "vpmu plugin: ");
 	switch (end) {
 	case PUMP_STATUS:
-		return complete ? process_exit_status(status) : EXIT_REFUSED;
+		return complete ? job_exit_status(job, status) : EXIT_REFUSED;
 	case PUMP_INTERRUPTED:
-		return 128 + (int)stop;
-	case PUMP_CLOSED:
-		return 128 + SIGPIPE;
+		return 128 + (int)signals.number;
 	case PUMP_GONE:
 		warn("the guest has ended without a result; it said:");
-		print_lines(scratch.log, "");
-		print_lines(scratch.console, "");
+		print_guest();
+		return EXIT_REFUSED;
+	case PUMP_SILENT:
+		warn("the guest does not start: has it enough memory (--memory %s)? It said:",
+		     options->memory);
+		print_guest();
 		return EXIT_REFUSED;
 	case PUMP_NONSENSE:
 		warn("the guest's init has been tampered with: what it sends makes no sense");
@@ -177,11 +200,11 @@ int guest_run(struct guest_options *options, const struct guest_job *job)
 
 	catch_signals(&before);
 	atexit(clean_up);
-	make_scratch(options);
+	scratch_make(&scratch, options);
 	report = guest_has_kvm(options) ? -1 : open_report(options);
 	files = files_start(options, job, &before);
-	job_write(options, job, &out, scratch.initramfs);
-	status = run(options, &out, files, &before);
+	job_write_initramfs(options, scratch.initramfs);
+	status = run(options, job, &out, files, &before);
 	if (report >= 0)
 		pmu_print_report(report, &options->pmu);
 	return status;

@@ -70,6 +70,24 @@ static const char *bus_of(const struct guest_options *options)
 }
 
 /*
+ * What the guest writes there this user writes, whoever it is there. QEMU follows none of its
+ * symbolic links.
+ */
+static void add_writable(struct args *words, const struct guest_options *options)
+{
+	const struct args *folders = &options->writable;
+
+	for (size_t i = 0; i < folders->count; i++) {
+		add_pair(words, "-fsdev",
+			 text("local,id=writable%zu,path=%s,security_model=none,multidevs=remap", i,
+			      args_double_commas(folders->v[i])));
+		add_pair(words, "-device",
+			 text("virtio-9p-%s,fsdev=writable%zu,mount_tag=writable%zu",
+			      bus_of(options), i, i));
+	}
+}
+
+/*
  * A guest of a guest pays for each exit: microvm has no PCI, and little of what a PC has. Without
  * an RTC Linux would wait for one for seconds.
  */
@@ -122,6 +140,7 @@ static void build_words(struct args *words, const struct guest_options *options,
 	find_words(words, options);
 	add_machine(words, options);
 	add_files(words, options, files);
+	add_writable(words, options);
 	add_room(words, room);
 	add_accelerator(words, options);
 	add_pair(words, "-cpu",

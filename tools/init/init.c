@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The first and only program of vpmu perf's throw-away guest: it mounts the
- * host's files with a scratch layer on top, runs the job that the initramfs
- * carries, and pumps its streams through one virtio port. It knows nothing of
+ * host's files with a scratch layer on top, runs the job that the host sends,
+ * and pumps its streams through one virtio port. It knows nothing of
  * PMUs, and it never returns: the host ends the guest.
  */
 #define _GNU_SOURCE
@@ -11,6 +11,8 @@
 #include "fixed.h"
 #include "port.h"
 #include "send.h"
+#include "signals.h"
+#include "terminal.h"
 #include "wire.h"
 
 #include <dirent.h>
@@ -33,6 +35,7 @@
 #include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define FIXED_SIZE (1 << 20) /* of /dev/urandom, where that is a file */
@@ -52,12 +55,21 @@ struct job {
 	struct list modules, parameters; /* to be loaded in order, each with its parameters */
 	struct list args;
 	struct list environment;
-	rlim_t stack;      /* its soft limit, by which the kernel limits arguments; 0: as it is */
-	const char *input; /* what stdin and stdout are: perf tells pipes from others */
+	struct list limits; /* RESOURCE:SOFT:HARD, in decimal */
+	mode_t umask;
+	const char *input; /* what the streams are: perf tells pipes from others */
 	const char *output;
-	bool fixed;      /* the same random numbers each time */
-	bool signals;    /* a signal that ends a child of the job's is the job's end, too */
-	struct list out; /* files and folders to bring out: absolute paths */
+	const char *errors;
+	const char *now;    /* SECONDS.NANOSECONDS: the host's time of day when it sent the job */
+	const char *window; /* ROWS:COLUMNS of the terminal */
+	bool fixed;         /* the same random numbers each time */
+	bool signals;       /* a signal that ends a child of the job's is the job's end, too */
+	struct list out;    /* files and folders to bring out: absolute paths */
+	struct list
+		profiles; /* PROFILE:KALLSYMS:MAPS: which of out is one, and its companions are */
+	struct list writable; /* folders of the machine's that are to be written in */
+	bool regions;         /* the job tells perf what to count */
+	const char *maps;     /* a folder of JIT maps that perf is to find; NULL: none */
 };
 
 /* One of the job's streams on its way to the port. */
@@ -66,7 +78,14 @@ struct stream {
 	uint8_t type;
 };
 
-static struct job job = { .cwd = "/", .files = "9p", .input = WIRE_SOCKET, .output = WIRE_SOCKET };
+static struct job job = {
+	.cwd = "/",
+	.files = "9p",
+	.umask = 022,
+	.input = WIRE_SOCKET,
+	.output = WIRE_SOCKET,
+	.errors = WIRE_PIPE,
+};
 
 static void send_status(int status)
 {
@@ -83,29 +102,24 @@ static void mount_or_give_up(const char *from, const char *at, const char *type,
 		give_up("cannot mount %s in the guest: %s", at, strerror(errno));
 }
 
-static char *read_file(const char *path, size_t *size)
+/* What the host sends until a frame of it is empty. */
+static char *receive_job(size_t *size)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	char *data;
-	size_t have = 0;
+	struct wire_header header;
+	char *data = NULL;
 
-	if (fd < 0 || fstat(fd, &st))
-		give_up("cannot open %s in the guest: %s", path, strerror(errno));
-	data = malloc((size_t)st.st_size + 1);
-	if (!data)
-		give_up("no memory for %s in the guest", path);
-	while (have < (size_t)st.st_size) {
-		ssize_t n = read(fd, data + have, (size_t)st.st_size - have);
-
-		if (n <= 0)
-			break;
-		have += (size_t)n;
+	*size = 0;
+	for (;;) {
+		port_read(&header, sizeof(header));
+		data = realloc(data, *size + header.size + 1);
+		if (!data)
+			give_up("no memory for the job in the guest");
+		port_read(data + *size, header.size);
+		*size += header.size;
+		data[*size] = 0;
+		if (!header.size)
+			return data;
 	}
-	close(fd);
-	data[have] = 0;
-	*size = have;
-	return data;
 }
 
 /* There is room for a power of two, NULL included; it doubles when it is full. */
@@ -120,6 +134,17 @@ static void append(struct list *list, char *text)
 	list->v[list->count] = NULL;
 }
 
+/* Before anything of the job is written: a file of this run is newer than those that it reads. */
+static void set_clock(const char *now)
+{
+	struct timespec time = { .tv_sec = strtoll(now, NULL, 10) };
+	const char *point = strchr(now, '.');
+
+	if (point)
+		time.tv_nsec = strtol(point + 1, NULL, 10);
+	clock_settime(CLOCK_REALTIME, &time);
+}
+
 static void take_setting(const char *key, char *value)
 {
 	if (!strcmp(key, "cwd"))
@@ -132,12 +157,20 @@ static void take_setting(const char *key, char *value)
 		job.gid = (gid_t)strtoul(value, NULL, 10);
 	else if (!strcmp(key, "group"))
 		append(&job.groups, value);
-	else if (!strcmp(key, "stack"))
-		job.stack = strtoul(value, NULL, 10);
+	else if (!strcmp(key, "now"))
+		job.now = value;
+	else if (!strcmp(key, "limit"))
+		append(&job.limits, value);
+	else if (!strcmp(key, "umask"))
+		job.umask = (mode_t)strtoul(value, NULL, 8);
+	else if (!strcmp(key, "window"))
+		job.window = value;
 	else if (!strcmp(key, "stdin"))
 		job.input = value;
 	else if (!strcmp(key, "stdout"))
 		job.output = value;
+	else if (!strcmp(key, "stderr"))
+		job.errors = value;
 	else if (!strcmp(key, "fixed"))
 		job.fixed = true;
 	else if (!strcmp(key, "signals"))
@@ -152,14 +185,25 @@ static void take_setting(const char *key, char *value)
 		append(&job.environment, value);
 	else if (!strcmp(key, "out"))
 		append(&job.out, value);
+	else if (!strcmp(key, "profile"))
+		append(&job.profiles, value);
+	else if (!strcmp(key, "writable"))
+		append(&job.writable, value);
+	else if (!strcmp(key, "regions"))
+		job.regions = true;
+	else if (!strcmp(key, "maps"))
+		job.maps = value;
 }
 
 /* The job: strings "key=value", each ended by a NUL. */
 static void read_job(void)
 {
 	size_t size;
-	char *data = read_file("/job", &size);
-	char *end = data + size;
+	char *data, *end;
+
+	port_send(WIRE_HELLO, "", 0);
+	data = receive_job(&size);
+	end = data + size;
 
 	for (char *at = data; at < end; at += strlen(at) + 1) {
 		char *value = strchr(at, '=');
@@ -171,6 +215,8 @@ static void read_job(void)
 		take_setting(at, value);
 		at = value;
 	}
+	if (!job.fixed && job.now)
+		set_clock(job.now);
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)
@@ -332,6 +378,31 @@ static void mount_root(void)
 	symlink("/proc/self/fd/2", "/new/dev/stderr");
 }
 
+static char *read_file(const char *path, size_t *size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	char *data;
+	size_t have = 0;
+
+	if (fd < 0 || fstat(fd, &st))
+		give_up("cannot open %s in the guest: %s", path, strerror(errno));
+	data = malloc((size_t)st.st_size + 1);
+	if (!data)
+		give_up("no memory for %s in the guest", path);
+	while (have < (size_t)st.st_size) {
+		ssize_t n = read(fd, data + have, (size_t)st.st_size - have);
+
+		if (n <= 0)
+			break;
+		have += (size_t)n;
+	}
+	close(fd);
+	data[have] = 0;
+	*size = have;
+	return data;
+}
+
 static void read_files_ahead(void)
 {
 	size_t size;
@@ -342,6 +413,25 @@ static void read_files_ahead(void)
 	texts = read_file("/ahead", &size);
 	ahead_read(texts, size, "/lower");
 	free(texts);
+}
+
+/* As they are here, in place of what the scratch layer would have kept. */
+static void mount_writable(void)
+{
+	char tag[32], at[PATH_MAX];
+
+	for (size_t i = 0; i < job.writable.count; i++) {
+		snprintf(tag, sizeof(tag), "writable%zu", i);
+		snprintf(at, sizeof(at), "/new%s", job.writable.v[i]);
+		mount_or_give_up(tag, at, "9p", 0,
+				 "trans=virtio,version=9p2000.L,msize=262144,cache=mmap");
+	}
+}
+
+static void make_control(void)
+{
+	if (mkfifo("/new" WIRE_CONTROL, 0666) || mkfifo("/new" WIRE_ANSWER, 0666))
+		give_up("no named pipes in the guest: %s", strerror(errno));
 }
 
 static void enter_root(void)
@@ -363,11 +453,24 @@ static bool take_identity(void)
 	return !setgroups(job.groups.count, groups) && !setgid(job.gid) && !setuid(job.uid);
 }
 
-static bool set_stack(void)
+/* The caller's, as far as this kernel lets them be so high. */
+static void set_limits(void)
 {
-	struct rlimit limit = { .rlim_cur = job.stack, .rlim_max = RLIM_INFINITY };
+	for (size_t i = 0; i < job.limits.count; i++) {
+		unsigned long long soft, hard;
+		unsigned int resource;
+		struct rlimit limit;
 
-	return !job.stack || !setrlimit(RLIMIT_STACK, &limit);
+		if (sscanf(job.limits.v[i], "%u:%llu:%llu", &resource, &soft, &hard) != 3)
+			continue;
+		limit = (struct rlimit){ .rlim_cur = soft, .rlim_max = hard };
+		setrlimit((__rlimit_resource_t)resource, &limit);
+	}
+}
+
+static bool is_terminal(const char *kind)
+{
+	return !strcmp(kind, WIRE_TERMINAL);
 }
 
 __attribute__((noreturn)) static void run_job(const int in[2], const int out[2], const int err[2])
@@ -378,11 +481,15 @@ __attribute__((noreturn)) static void run_job(const int in[2], const int out[2],
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	setsid();
+	if (is_terminal(job.input) || is_terminal(job.output) || is_terminal(job.errors))
+		terminal_control();
 	dup2(in[0], STDIN_FILENO);
 	dup2(out[1], STDOUT_FILENO);
 	dup2(err[1], STDERR_FILENO);
 	enter_root();
-	if (!set_stack() || !take_identity())
+	umask(job.umask);
+	set_limits();
+	if (!take_identity())
 		give_up("cannot take the user's identity in the guest: %s", strerror(errno));
 	execve(job.args.v[0], job.args.v, job.environment.v);
 	give_up("%s: %s", job.args.v[0], strerror(errno));
@@ -425,6 +532,7 @@ static void close_job_ends(const int in[2], const int out[2], const int err[2])
 		close(out[i]);
 		close(err[i]);
 	}
+	terminal_close_jobs();
 }
 
 /* The first process of the job's own numbering: what the kernel starts takes none of its numbers.
@@ -484,29 +592,77 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-/* Standard input from the host, one frame at a time; its pipe may be full. */
-static void pump_input(int *to, char *data, size_t *have)
+/* What the job has still to take of its standard input. */
+struct input {
+	int fd; /* -1: it takes no more */
+	bool terminal;
+	char data[WIRE_MAX];
+	size_t have;
+};
+
+/* A terminal does not end; its user's end of file is a character. */
+static void end_input(struct input *input)
 {
-	if (!*have) {
-		struct wire_header header;
+	static const char end_of_file = 'D' - '@';
 
-		port_read(&header, sizeof(header));
-		port_read(data, header.size);
-		if (!header.size)
-			close_fd(to);
-		*have = header.size;
-	} else if (*to >= 0) {
-		ssize_t n = write(*to, data, *have);
+	if (input->terminal && write(input->fd, &end_of_file, 1) == 1)
+		return;
+	close_fd(&input->fd);
+}
 
-		if (n < 0 && errno != EAGAIN)
-			close_fd(to);
-		if (n > 0) {
-			memmove(data, data + n, *have - (size_t)n);
-			*have -= (size_t)n;
-		}
+/* The job gets what it would get here: SIGPIPE, or EPIPE. */
+static void close_output(struct stream streams[2], uint8_t type)
+{
+	for (int i = 0; i < 2; i++)
+		if (streams[i].type == type)
+			close_fd(&streams[i].fd);
+}
+
+static void take_frame(struct input *input, struct stream streams[2])
+{
+	struct wire_header header;
+	char data[WIRE_MAX];
+	struct wire_window window;
+	int32_t number;
+
+	port_read(&header, sizeof(header));
+	port_read(data, header.size);
+	switch (header.type) {
+	case WIRE_STDIN:
+		memcpy(input->data, data, header.size);
+		input->have = input->fd >= 0 ? header.size : 0;
+		if (!header.size && input->fd >= 0)
+			end_input(input);
+		break;
+	case WIRE_SIGNAL:
+		memcpy(&number, data, sizeof(number));
+		signal_job(number);
+		break;
+	case WIRE_WINDOW:
+		memcpy(&window, data, sizeof(window));
+		terminal_resize(&window);
+		break;
+	case WIRE_CLOSED:
+		close_output(streams, (uint8_t)data[0]);
+		break;
 	}
-	if (*to < 0)
-		*have = 0;
+}
+
+/* Its pipe may be full. The host sends more when it has all. */
+static void pass_input(struct input *input)
+{
+	ssize_t n = write(input->fd, input->data, input->have);
+
+	if (n < 0 && errno != EAGAIN) {
+		close_fd(&input->fd);
+		input->have = 0;
+	}
+	if (n > 0) {
+		memmove(input->data, input->data + n, input->have - (size_t)n);
+		input->have -= (size_t)n;
+	}
+	if (!input->have && input->fd >= 0)
+		port_send(WIRE_MORE, "", 0);
 }
 
 /* Returns false at the stream's end. */
@@ -569,37 +725,61 @@ static void drain(const struct stream *stream)
 /* Returns the job's wait status. */
 static int pump(pid_t child, int in, struct stream streams[2])
 {
-	char data[WIRE_MAX];
-	size_t have = 0;
+	static struct input input;
 	int status;
 
+	input = (struct input){ .fd = in, .terminal = is_terminal(job.input) };
 	fcntl(in, F_SETFL, O_NONBLOCK);
+	port_put(WIRE_STARTED, "", 0);
+	port_send(WIRE_MORE, "", 0);
 	for (;;) {
 		struct pollfd fds[] = {
 			{ .fd = streams[0].fd, .events = POLLIN },
 			{ .fd = streams[1].fd, .events = POLLIN },
-			{ .fd = have ? in : port_fd(), .events = have ? POLLOUT : POLLIN },
+			{ .fd = port_fd(), .events = POLLIN },
 			{ .fd = child_pipe[0], .events = POLLIN },
+			{ .fd = input.have ? input.fd : -1, .events = POLLOUT },
 		};
 
-		if (poll(fds, 4, -1) < 0)
+		if (poll(fds, 5, -1) < 0)
 			continue;
 		for (int i = 0; i < 2; i++)
 			if (fds[i].revents && !pump_output(&streams[i]))
 				close_fd(&streams[i].fd);
 		if (fds[2].revents)
-			pump_input(&in, data, &have);
+			take_frame(&input, streams);
+		if (fds[4].revents)
+			pass_input(&input);
 		if (fds[3].revents && reap(child, &status))
 			return status;
 	}
 }
 
-/* pair[0] is the end to read from, pair[1] the end to write to. */
-static bool connect_pair(int pair[2], const char *kind)
+/* pair[0] is the end to read from, pair[1] the end to write to; job: the one that is the job's. */
+static bool connect_pair(int pair[2], const char *kind, int job_end)
 {
 	if (!strcmp(kind, WIRE_PIPE))
 		return !pipe2(pair, O_CLOEXEC);
-	return !socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
+	if (!is_terminal(kind))
+		return !socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
+	pair[job_end] = terminal_jobs();
+	pair[!job_end] = terminal_ours();
+	return pair[0] >= 0 && pair[1] >= 0;
+}
+
+static bool connect_streams(int in[2], int out[2], int err[2])
+{
+	bool shown = is_terminal(job.output) || is_terminal(job.errors);
+
+	if ((shown || is_terminal(job.input)) && !terminal_open(job.uid, job.window))
+		return false;
+	if (!connect_pair(in, job.input, 0) || !connect_pair(out, job.output, 1) ||
+	    !connect_pair(err, job.errors, 1))
+		return false;
+	/* What both show comes once. */
+	if (is_terminal(job.output) && is_terminal(job.errors))
+		close_fd(&err[0]);
+	return true;
 }
 
 static int run(void)
@@ -609,9 +789,8 @@ static int run(void)
 	pid_t child;
 	int status;
 
-	if (!connect_pair(in, job.input) || !connect_pair(out, job.output) ||
-	    !connect_pair(err, WIRE_PIPE) || pipe2(child_pipe, O_CLOEXEC | O_NONBLOCK))
-		give_up("no pipes in the guest");
+	if (!connect_streams(in, out, err) || pipe2(child_pipe, O_CLOEXEC | O_NONBLOCK))
+		give_up("no pipes or terminal in the guest: %s", strerror(errno));
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, on_child);
 	child = job.fixed ? fork() : fork_job();
@@ -624,6 +803,7 @@ static int run(void)
 	close(in[0]);
 	close(out[1]);
 	close(err[1]);
+	terminal_close_jobs();
 	streams[0] = (struct stream){ .fd = out[0], .type = WIRE_STDOUT };
 	streams[1] = (struct stream){ .fd = err[0], .type = WIRE_STDERR };
 	status = pump(child, in[1], streams);
@@ -632,7 +812,36 @@ static int run(void)
 	for (int i = 0; i < 2; i++)
 		if (streams[i].fd >= 0)
 			drain(&streams[i]);
+	port_send(WIRE_ENDED, "", 0);
 	return status;
+}
+
+/* A profile that the job has written is of use with what was only here: symbols, JIT maps. */
+static void send_companions(const bool *sent)
+{
+	unsigned int profile, kallsyms, maps;
+
+	for (size_t i = 0; i < job.profiles.count; i++) {
+		if (sscanf(job.profiles.v[i], "%u:%u:%u", &profile, &kallsyms, &maps) != 3 ||
+		    profile >= job.out.count || !sent[profile])
+			continue;
+		if (maps < job.out.count)
+			send_jit_maps(maps);
+		if (kallsyms < job.out.count)
+			send_special(kallsyms, "/proc/kallsyms");
+	}
+}
+
+static void bring_out(void)
+{
+	bool *sent = calloc(job.out.count + 1, sizeof(*sent));
+
+	if (!sent)
+		give_up("no memory in the guest");
+	for (size_t i = 0; i < job.out.count; i++)
+		sent[i] = send_written((uint32_t)i, job.out.v[i]);
+	send_companions(sent);
+	port_flush();
 }
 
 int main(void)
@@ -643,19 +852,24 @@ int main(void)
 	mount("proc", "/proc", "proc", 0, NULL);
 	mount("sys", "/sys", "sysfs", 0, NULL);
 	umask(0);
-	read_job();
 	load_own_modules();
 	port_open();
+	read_job();
 	set_sysctls();
 	start_loopback();
 	mount_root();
+	mount_writable();
+	if (job.regions)
+		make_control();
 	load_job_modules();
 	read_files_ahead();
 	umask(022);
+	if (job.maps)
+		place_jit_maps(job.maps);
 	status = run();
 	kill(-1, SIGKILL);
-	for (size_t i = 0; i < job.out.count; i++)
-		send_written((uint32_t)i, job.out.v[i]);
+	sync(); /* what is written through a mapping, to the folders of the machine */
+	bring_out();
 	send_status(status);
 	sleep_for_ever();
 }

@@ -18,6 +18,10 @@
 
 static int port = -1;
 
+/* Frames that are to go. A write wakes the host up, and waits until it has taken all of it. */
+static char held[32768];
+static size_t have;
+
 void sleep_for_ever(void)
 {
 	for (;;)
@@ -41,14 +45,27 @@ bool write_all(int fd, const void *data, size_t size)
 	return true;
 }
 
-void port_send(uint8_t type, const void *data, size_t size)
+void port_flush(void)
+{
+	write_all(port, held, have);
+	have = 0;
+}
+
+void port_put(uint8_t type, const void *data, size_t size)
 {
 	struct wire_header header = { .type = type, .size = (uint16_t)size };
-	char frame[sizeof(header) + WIRE_MAX];
 
-	memcpy(frame, &header, sizeof(header));
-	memcpy(frame + sizeof(header), data, size);
-	write_all(port, frame, sizeof(header) + size);
+	if (sizeof(held) - have < sizeof(header) + size)
+		port_flush();
+	memcpy(held + have, &header, sizeof(header));
+	memcpy(held + have + sizeof(header), data, size);
+	have += sizeof(header) + size;
+}
+
+void port_send(uint8_t type, const void *data, size_t size)
+{
+	port_put(type, data, size);
+	port_flush();
 }
 
 void port_read(void *data, size_t size)

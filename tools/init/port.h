@@ -17,6 +17,10 @@ int port_fd(void);
 
 void port_send(uint8_t type, const void *data, size_t size);
 
+/* A frame of many: it goes with the next that is sent, or when there are enough. */
+void port_put(uint8_t type, const void *data, size_t size);
+void port_flush(void);
+
 /* All of size bytes; the port hands over what it has, which may end anywhere. */
 void port_read(void *data, size_t size);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * See send.h. What the job has written is walked component by component, never
- * through a symbolic link: it may have put one anywhere. Symbolic links and
- * special files, of which some are overlayfs's marks of deletions, stay here.
+ * through a symbolic link: it may have put one anywhere. Of symbolic links and
+ * special files, of which some are overlayfs's marks of deletions, only the names go.
  */
 #define _GNU_SOURCE
 #include "send.h"
@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -20,24 +21,39 @@
 
 #define SCRATCH_LAYER "/scratch/upper"
 #define MERGED        "/new"
+#define OPAQUE        "trusted.overlay.opaque" /* a folder that hides the one that was there */
 
 /* Where the walk is, as the job sees it. Longer than any path: it is not opened then. */
 static char place[PATH_MAX + NAME_MAX + 2];
 
-static void send_entry(uint8_t type, mode_t mode, const char *name)
+static void send_entry(uint8_t type, uint32_t mode, const char *name)
 {
 	char payload[sizeof(uint32_t) + NAME_MAX];
-	uint32_t bits = mode & 07777;
 	size_t length = strnlen(name, NAME_MAX);
 
-	memcpy(payload, &bits, sizeof(bits));
-	memcpy(payload + sizeof(bits), name, length);
-	port_send(type, payload, sizeof(bits) + length);
+	memcpy(payload, &mode, sizeof(mode));
+	memcpy(payload + sizeof(mode), name, length);
+	port_put(type, payload, sizeof(mode) + length);
 }
 
-static void send_number(uint8_t type, uint64_t number)
+static struct wire_time time_of(const struct stat *st)
 {
-	port_send(type, &number, sizeof(number));
+	return (struct wire_time){ .seconds = st->st_mtim.tv_sec,
+				   .nanoseconds = st->st_mtim.tv_nsec };
+}
+
+static void send_end(uint64_t size, const struct stat *st)
+{
+	const struct wire_end end = { .size = size, .time = time_of(st) };
+
+	port_put(WIRE_END, &end, sizeof(end));
+}
+
+static void send_leave(const struct stat *st)
+{
+	const struct wire_time time = time_of(st);
+
+	port_put(WIRE_LEAVE, &time, sizeof(time));
 }
 
 /* From one offset to another, between which there is data. */
@@ -56,7 +72,7 @@ static void send_data(int fd, off_t from, off_t to, const char *name)
 			give_up("cannot read %s in the guest: %s", name, strerror(n ? errno : EIO));
 		offset = (uint64_t)from;
 		memcpy(payload, &offset, sizeof(offset));
-		port_send(WIRE_DATA, payload, sizeof(offset) + (size_t)n);
+		port_put(WIRE_DATA, payload, sizeof(offset) + (size_t)n);
 	}
 }
 
@@ -64,7 +80,7 @@ static void send_file(int fd, const struct stat *st, const char *name, const cha
 {
 	off_t from, to = 0;
 
-	send_entry(WIRE_FILE, st->st_mode, name);
+	send_entry(WIRE_FILE, st->st_mode & 07777, name);
 	for (;;) {
 		from = lseek(fd, to, SEEK_DATA);
 		if (from < 0 && errno == ENXIO)
@@ -74,7 +90,7 @@ static void send_file(int fd, const struct stat *st, const char *name, const cha
 			give_up("cannot read %s in the guest: %s", shown, strerror(errno));
 		send_data(fd, from, to, shown);
 	}
-	send_number(WIRE_END, (uint64_t)st->st_size);
+	send_end((uint64_t)st->st_size, st);
 }
 
 static void send_at(int folder, const char *at, const char *name, const char *shown);
@@ -141,7 +157,7 @@ static void send_folder(int fd, const struct stat *st, const char *name, const c
 	dir = fdopendir(fd);
 	if (!dir)
 		give_up("cannot read %s in the guest: %s", shown, strerror(errno));
-	send_entry(WIRE_FOLDER, st->st_mode, name);
+	send_entry(WIRE_FOLDER, st->st_mode & 07777, name);
 	while ((entry = readdir(dir)))
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
 			size_t length = enter(entry->d_name);
@@ -149,8 +165,26 @@ static void send_folder(int fd, const struct stat *st, const char *name, const c
 			send_at(fd, entry->d_name, entry->d_name, entry->d_name);
 			place[length] = '\0';
 		}
-	port_send(WIRE_LEAVE, "", 0);
+	send_leave(st);
 	closedir(dir);
+}
+
+/* Overlayfs marks what was deleted by a device of this number. */
+static bool is_whiteout(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == 0;
+}
+
+static void send_left(const struct stat *st, const char *name)
+{
+	send_entry(WIRE_LEFT, is_whiteout(st) ? 0 : st->st_mode & S_IFMT, name);
+}
+
+static bool is_opaque(int folder)
+{
+	char value;
+
+	return fgetxattr(folder, OPAQUE, &value, 1) == 1 && value == 'y';
 }
 
 /* What is there in a folder, by a name that the host gets. shown: for people. */
@@ -159,18 +193,23 @@ static void send_at(int folder, const char *at, const char *name, const char *sh
 	struct stat st;
 	int fd;
 
-	if (fstatat(folder, at, &st, AT_SYMLINK_NOFOLLOW) ||
-	    (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+	if (fstatat(folder, at, &st, AT_SYMLINK_NOFOLLOW))
 		return;
+	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+		send_left(&st, name);
+		return;
+	}
 	fd = openat(folder, at, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st))
 		give_up("cannot bring %s out of the guest: %s", shown, strerror(errno));
-	if (S_ISDIR(st.st_mode)) {
-		send_folder(fd, &st, name, shown);
+	if (!S_ISDIR(st.st_mode)) {
+		send_file(fd, &st, name, shown);
+		close(fd);
 		return;
 	}
-	send_file(fd, &st, name, shown);
-	close(fd);
+	if (is_opaque(fd))
+		send_left(&st, name);
+	send_folder(fd, &st, name, shown);
 }
 
 /* The folder that path's last component is in, and that component; -1: there is none. */
@@ -201,16 +240,127 @@ static int open_parent(const char *path, char last[NAME_MAX + 1])
 	return -1;
 }
 
-void send_written(uint32_t which, const char *path)
+bool send_written(uint32_t which, const char *path)
 {
 	char last[NAME_MAX + 1];
 	int folder = open_parent(path, last);
+	struct stat st;
+	bool is_there;
 
 	if (folder < 0)
-		return;
-	port_send(WIRE_NAMED, &which, sizeof(which));
-	place[0] = '\0';
-	enter(path);
-	send_at(folder, last, "", path);
+		return false;
+	is_there = !fstatat(folder, last, &st, AT_SYMLINK_NOFOLLOW);
+	if (is_there) {
+		port_put(WIRE_NAMED, &which, sizeof(which));
+		place[0] = '\0';
+		enter(path);
+		send_at(folder, last, "", path);
+	}
 	close(folder);
+	return is_there && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
+}
+
+void send_special(uint32_t which, const char *path)
+{
+	char payload[WIRE_MAX];
+	struct stat st;
+	uint64_t offset = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st))
+		return;
+	port_put(WIRE_NAMED, &which, sizeof(which));
+	send_entry(WIRE_FILE, 0644, "");
+	while ((n = read(fd, payload + sizeof(offset), sizeof(payload) - sizeof(offset))) > 0) {
+		memcpy(payload, &offset, sizeof(offset));
+		port_put(WIRE_DATA, payload, sizeof(offset) + (size_t)n);
+		offset += (uint64_t)n;
+	}
+	send_end(offset, &st);
+	close(fd);
+}
+
+/* --- JIT maps ------------------------------------------------------------------------------ */
+
+#define JIT_FOLDER "/tmp"
+
+static bool is_jit_map(const char *name)
+{
+	static const char prefix[] = "perf-", suffix[] = ".map";
+	size_t digits;
+
+	if (strncmp(name, prefix, strlen(prefix)) != 0)
+		return false;
+	digits = strspn(name + strlen(prefix), "0123456789");
+	return digits && !strcmp(name + strlen(prefix) + digits, suffix);
+}
+
+/* The next one in a folder, or NULL. */
+static const char *next_jit_map(DIR *dir)
+{
+	struct dirent *entry;
+
+	while ((entry = readdir(dir)))
+		if ((entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN) &&
+		    is_jit_map(entry->d_name))
+			return entry->d_name;
+	return NULL;
+}
+
+static DIR *open_maps(const char *folder, struct stat *st)
+{
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 || fstat(fd, st) ? NULL : fdopendir(fd);
+}
+
+void send_jit_maps(uint32_t which)
+{
+	struct stat st;
+	DIR *dir = open_maps(SCRATCH_LAYER JIT_FOLDER, &st);
+	const char *name = dir ? next_jit_map(dir) : NULL;
+
+	if (name) {
+		port_put(WIRE_NAMED, &which, sizeof(which));
+		send_entry(WIRE_FOLDER, 0755, "");
+		for (; name; name = next_jit_map(dir))
+			send_at(dirfd(dir), name, name, name);
+		send_leave(&st);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static void place_map(int from, int to, const char *name)
+{
+	int in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int out = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	char data[16384];
+	ssize_t n;
+
+	while (in >= 0 && out >= 0 && (n = read(in, data, sizeof(data))) > 0)
+		write_all(out, data, (size_t)n);
+	if (in >= 0)
+		close(in);
+	if (out >= 0)
+		close(out);
+}
+
+void place_jit_maps(const char *folder)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int to = open("/new" JIT_FOLDER, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const char *name;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/new%s", folder);
+	dir = open_maps(path, &st);
+	while (dir && to >= 0 && (name = next_jit_map(dir)))
+		place_map(dirfd(dir), to, name);
+	if (dir)
+		closedir(dir);
+	if (to >= 0)
+		close(to);
 }

@@ -22,6 +22,7 @@ void exceptions_raised(struct vcpu *vcpu)
 
 	saved_take(vcpu);
 	svm_look(vcpu);
+	svm_raised(vcpu);
 	vcpu->exceptions.pending = true;
 	if (score->block || score->lone_block)
 		vcpu->exceptions.pending_level = level_now();

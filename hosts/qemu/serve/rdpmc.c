@@ -90,12 +90,18 @@ static void add_pending(struct vcpu *vcpu, struct pending_rdpmc pending)
 	hook_update(vcpu);
 }
 
+/* Else the #UD is raised. */
+static bool can_go_on_behind(const struct vcpu *vcpu, const struct site *site)
+{
+	return site->flags_stored && svm_may_set_pc(vcpu);
+}
+
 static void complete(struct vcpu *vcpu, const struct site *site, bool fault, uint64_t value)
 {
 	uint64_t ip = site_ip(site);
 
 	vcpu->totals.site = NULL;
-	if (!site->flags_stored) {
+	if (!can_go_on_behind(vcpu, site)) {
 		add_pending(vcpu, (struct pending_rdpmc){ .ip = ip,
 							  .length = site->length,
 							  .fault = fault,
@@ -126,7 +132,8 @@ void rdpmc_serve(struct vcpu *vcpu, const struct site *site)
 	if (site->level == LEVEL_USER && !(cr4 & CR4_PCE))
 		return;
 	/* The #UD stays, for it cannot be taken back in virtual-8086 mode. */
-	if (site->level == LEVEL_USER && !site->flags_stored && reg_read(GUEST_FLAGS) & FLAGS_VM)
+	if (site->level == LEVEL_USER && reg_read(GUEST_FLAGS) & FLAGS_VM &&
+	    !can_go_on_behind(vcpu, site))
 		return;
 	answer = vpmu_rdpmc(&vcpu->pmu, index, true, &value);
 	record(vcpu, TRACE_RDPMC, answer, index, value);

@@ -220,7 +220,8 @@ void serve_hook(unsigned int vcpu_index, void *unused)
 	again = hook_reached(vcpu);
 	rdpmc_complete_pending(vcpu);
 	fixup_apply(vcpu);
-	if (again || vcpu->svm.enabled != enabled) /* counters that start want new translations */
+	/* Counters that start want new translations. */
+	if ((again || vcpu->svm.enabled != enabled) && svm_may_set_pc(vcpu))
 		qemu_plugin_set_pc(reg_read(GUEST_IP));
 }
 

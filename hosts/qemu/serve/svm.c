@@ -30,8 +30,10 @@
 static void set_mode(struct vcpu *vcpu, bool guest_mode)
 {
 	vcpu->svm.guest_mode = guest_mode;
-	if (!guest_mode)
+	if (!guest_mode) {
 		vcpu->svm.nested.tables.levels = 0;
+		vcpu->svm.interrupt_injected = false;
+	}
 	source_change_mode(vcpu);
 }
 
@@ -51,12 +53,15 @@ static void look_for_alarms(struct vcpu *vcpu)
 }
 
 /* QEMU delivers an exception that VMRUN injects without having raised it. */
-static bool injects_exception(uint64_t vmcb)
+static bool is_exception(uint64_t injection)
 {
-	uint64_t injection = vmcb_read(vmcb, VMCB_EVENT_INJECTION);
-
 	return (injection & INJECTION_VALID) && (INJECTION_TYPE(injection) == INJECTION_EXCEPTION ||
 						 INJECTION_TYPE(injection) == INJECTION_SOFTWARE);
+}
+
+static bool is_interrupt(uint64_t injection)
+{
+	return (injection & INJECTION_VALID) && INJECTION_TYPE(injection) == INJECTION_INTERRUPT;
 }
 
 /* It has not been the guest's. */
@@ -75,7 +80,7 @@ static void before_vmrun(unsigned int vcpu_index, void *userdata)
 {
 	const struct site *site = userdata;
 	struct vcpu *vcpu = vcpu_get(vcpu_index);
-	uint64_t vmcb = reg_read(GUEST_AX);
+	uint64_t vmcb = reg_read(GUEST_AX), injection;
 
 	if (site->length > VMRUN_LENGTH) /* with another address size */
 		vmcb &= UINT32_MAX;
@@ -91,7 +96,9 @@ static void before_vmrun(unsigned int vcpu_index, void *userdata)
 	vcpu->svm.vmrun_length = site->length;
 	vcpu->svm.intercepts = vmcb_read(vmcb, VMCB_INTERCEPTS);
 	vcpu->svm.nested = nested_enter(vmcb);
-	vcpu->exceptions.pending = injects_exception(vmcb);
+	injection = vmcb_read(vmcb, VMCB_EVENT_INJECTION);
+	vcpu->exceptions.pending = is_exception(injection);
+	vcpu->svm.interrupt_injected = is_interrupt(injection);
 	set_mode(vcpu, true);
 }
 
@@ -173,6 +180,16 @@ void svm_look(struct vcpu *vcpu)
 {
 	if (vcpu->svm.guest_mode && !vmcb_is_marked(vcpu->svm.vmcb))
 		leave(vcpu);
+}
+
+bool svm_may_set_pc(const struct vcpu *vcpu)
+{
+	return !vcpu->svm.interrupt_injected;
+}
+
+void svm_raised(struct vcpu *vcpu)
+{
+	vcpu->svm.interrupt_injected = false;
 }
 
 bool svm_stop(struct vcpu *vcpu)

@@ -16,9 +16,10 @@ struct translation;
 struct vcpu;
 
 struct svm {
-	bool enabled;    /* EFER.SVME, as the PMU knows it */
-	bool guest_mode; /* VMRUN has been run, and no #VMEXIT has been seen since */
-	bool resumes;    /* the VMRUN that comes is the plugin's: it undoes a #VMEXIT */
+	bool enabled;            /* EFER.SVME, as the PMU knows it */
+	bool guest_mode;         /* VMRUN has been run, and no #VMEXIT has been seen since */
+	bool resumes;            /* the VMRUN that comes is the plugin's: it undoes a #VMEXIT */
+	bool interrupt_injected; /* by VMRUN, and nothing has been raised since */
 	uint8_t vmrun_length;
 	struct nested nested;
 	uint64_t vmcb;       /* of the guest that runs */
@@ -32,6 +33,14 @@ bool svm_translate(struct translation *t);
 
 /* If a #VMEXIT has come that has not been seen yet, do what is to be done behind it. */
 void svm_look(struct vcpu *vcpu);
+
+/*
+ * May a callback set the PC? Not in a guest into which VMRUN has injected an interrupt, until
+ * something has been raised: QEMU would deliver the interrupt once more, for it keeps the vector
+ * where it keeps that of an exception to be delivered.
+ */
+bool svm_may_set_pc(const struct vcpu *vcpu);
+void svm_raised(struct vcpu *vcpu);
 
 /* The vCPU stops. False: between a #VMEXIT of the plugin's own doing and what follows it. */
 bool svm_stop(struct vcpu *vcpu);

@@ -32,7 +32,10 @@ static uint64_t entries_at(const struct translation *t, enum level level)
 	return checked & of_level & installed_entries();
 }
 
-/* For the time of the check the block's own additions are taken back. */
+/*
+ * For the time of the check the block's own additions are taken back. A PMI is taken before the
+ * block, or behind it where it cannot be left.
+ */
 static void at_start(unsigned int vcpu_index, void *userdata)
 {
 	const struct block *block = userdata;
@@ -42,7 +45,7 @@ static void at_start(unsigned int vcpu_index, void *userdata)
 	if (added)
 		totals_correct(vcpu, block, 0);
 	rerun_settle(vcpu, block);
-	if (source_check_alarms(vcpu) && service(vcpu))
+	if (source_check_alarms(vcpu) && service(vcpu) && svm_may_set_pc(vcpu))
 		qemu_plugin_set_pc(reg_read(GUEST_IP));
 	if (added)
 		totals_add(vcpu, block);

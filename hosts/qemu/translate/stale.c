@@ -44,7 +44,7 @@ void stale_wait(struct vcpu *vcpu)
 {
 	if (vcpu->stale != STALE_AWAITED)
 		return;
-	if (plugin_is_retranslating()) {
+	if (plugin_is_retranslating() && svm_may_set_pc(vcpu)) {
 		g_usleep(WAIT_US);
 		qemu_plugin_set_pc(reg_read(GUEST_IP));
 	}
