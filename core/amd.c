@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  *
  * AMD's registers: APM vol. 2, "Performance Monitoring Counters", and the PPR. The PMU of
  * K7 and after (4 counters), the core extension (6, at other numbers, of which the old

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  *
  * What a counter holds of its source: a total of its event, or the answer that there is
  * none. When it is asked for and how long it is kept is counter.c's.

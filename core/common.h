@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  *
  * What the vendors' registers have in common. For their files only.
  */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  *
  * The life of a counter: what the guest wants of it, what it holds of its
  * source, and the cheapest way from one to the other. Knows no register; those

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  *
  * The leaves of CPUID that speak of performance monitoring: SDM vol. 2, CPUID; APM
  * vol. 3, appendix E. What no PMU of this library has is hidden here, whatever the host

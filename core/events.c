@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  *
  * The tables of events: which encoding is which event that the library has an id for,
  * and which encodings need a second register. SDM vol. 3, "Pre-defined Architectural

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  *
  * The event filter, see vpmu/filter.h. Asked when a counter is bound, by counter.c.
  */

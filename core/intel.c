@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  *
  * Intel's registers: architectural performance monitoring versions 1 to 5, as
  * in SDM vol. 3, "Performance Monitoring", and the MSR tables of vol. 4.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  *
  * What the library's files say to each other: counter.c owns the life of a counter,
  * binding.c what it holds of its source, msr.c the tables of registers, a vendor's file

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  *
  * The tables of registers: which row a number belongs to, whether this PMU has it,
  * and what a host may know of it. Knows no register; those are a vendor's.

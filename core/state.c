@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  *
  * A PMU's state as an image, see vpmu/state.h. An image is a header (what it is, whose it
  * is) and the MSRs that make up the state, each as the host reads and writes it. It is

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  *
  * A PMU as a whole: made, reset, and asked for what is neither a counter's nor a
  * register's.

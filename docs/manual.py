@@ -30,7 +30,7 @@ class Header:
             self.items = list(items(file.read().splitlines()))
         # The first comment is the file's own.
         self.about = self.items.pop(0).comment
-        self.about.remove("SPDX-License-Identifier: BSD-2-Clause")
+        self.about = [line for line in self.about if not line.startswith("SPDX-")]
 
 
 def paragraphs(block):

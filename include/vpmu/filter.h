@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  *
  * The event filter: which events the host lets its guest count. Entries and bitmap mean
  * what they mean to KVM (Linux, Documentation/virt/kvm/api.rst, KVM_SET_PMU_EVENT_FILTER),

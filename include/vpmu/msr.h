@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  *
  * The numbers of the registers that vpmu_rdmsr() and vpmu_wrmsr() answer. A host
  * that intercepts registers one by one asks vpmu_msr_ranges() which ones.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  *
  * What a counter's counts come from: the interface between the library and a
  * source. A source is not a counter: it keeps a free-running total and one

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  *
  * A PMU's state on the host's behalf: as an image, for snapshots and migration, and
  * register by register, as KVM_GET_MSRS and KVM_SET_MSRS have it. What the host keeps
