@@ -30,6 +30,7 @@ enum {
 	VMCB_INTERCEPTS = 0x00c,
 	VMCB_MSRPM = 0x048,
 	VMCB_ASID = 0x058,
+	VMCB_VIRTUAL_INTERRUPT = 0x060,
 	VMCB_EXIT_CODE = 0x070,
 	VMCB_EXIT_INFO_1 = 0x078,
 	VMCB_NESTED_PAGING = 0x090,
@@ -71,6 +72,9 @@ enum {
 	EXIT_VMRUN = 0x80,
 	EXIT_VMMCALL = 0x81,
 };
+
+/* VMCB_VIRTUAL_INTERRUPT: the processor's interrupts are the hypervisor's. */
+#define V_MASKING (1ull << 24)
 
 #define EFER_SVME (1u << 12)
 #define COUNT     event_select(EVENT_INSTRUCTIONS, SEL_ALL)

@@ -90,30 +90,43 @@ static void on_injected(struct frame *frame)
 	handled += rdpmc(0) <= pmu_value_mask();
 }
 
-/* The overflow comes before, in and behind the handler of an interrupt that VMRUN injects. */
-static void test_injected(void)
+/* Returns how many PMIs have left the guest; -1: something else is not as it should be. */
+static int inject(uint64_t period, uint64_t flags, uint64_t virtual_interrupt)
 {
-	uint64_t injected = this_cpu()->traps[VECTOR_INJECTED], exit, nmis = 0, wrong = 0;
+	const uint64_t intercepts = INTERCEPT(EXIT_NMI) | INTERCEPT(EXIT_INTR);
+	int nmis = 0;
+	uint64_t exit;
+
+	guest_new(program_loop, intercepts, 0);
+	run.rbx = 100;
+	vmcb_set(VMCB_RFLAGS, flags);
+	vmcb_set(VMCB_VIRTUAL_INTERRUPT, virtual_interrupt);
+	vmcb_set(VMCB_EVENT_INJECTION, INJECTION_VALID | VECTOR_INJECTED);
+	count_clear();
+	counter_write(0, -period);
+	for (;;) {
+		exit = guest_run(COUNT | SEL_INT | SEL_GUEST_ONLY);
+		if (vmcb_get(VMCB_VIRTUAL_INTERRUPT) != virtual_interrupt ||
+		    (vmcb_get(VMCB_INTERCEPTS) & intercepts) != intercepts)
+			return -1;
+		if (exit != EXIT_NMI)
+			return exit == EXIT_VMMCALL ? nmis : -1;
+		nmis++;
+	}
+}
+
+/* The overflow comes before, in and behind the handler of an interrupt that VMRUN injects. */
+static void test_injected(uint64_t flags, uint64_t virtual_interrupt, const char *how)
+{
+	uint64_t injected = this_cpu()->traps[VECTOR_INJECTED], wrong = 0;
 
 	trap_hook[VECTOR_INJECTED] = on_injected;
 	handled = 0;
 	apic_write(APIC_LVTPC, LVT_NMI);
-	for (uint64_t period = 1; period <= PERIODS; period++) {
-		guest_new(program_loop, INTERCEPT(EXIT_NMI), 0);
-		run.rbx = 100;
-		vmcb_set(VMCB_EVENT_INJECTION, INJECTION_VALID | VECTOR_INJECTED);
-		count_clear();
-		counter_write(0, -period);
-		do {
-			exit = guest_run(COUNT | SEL_INT | SEL_GUEST_ONLY);
-			nmis += exit == EXIT_NMI;
-		} while (exit == EXIT_NMI);
-		wrong += exit != EXIT_VMMCALL ||
-			 this_cpu()->traps[VECTOR_INJECTED] - injected != period ||
-			 handled != period;
-	}
-	is(wrong, 0, "an injected interrupt comes once, wherever a PMI is in its handler");
-	is(nmis, PERIODS, "each PMI is a #VMEXIT");
+	for (uint64_t period = 1; period <= PERIODS; period++)
+		wrong += inject(period, flags, virtual_interrupt) != 1 || handled != period ||
+			 this_cpu()->traps[VECTOR_INJECTED] - injected != period;
+	is(wrong, 0, "an interrupt injected %s comes once, and so does a PMI in its handler", how);
 	apic_write(APIC_LVTPC, LVT_MASKED);
 }
 
@@ -151,7 +164,9 @@ void test_pmis(void)
 	test_nmi();
 	test_vector();
 	test_host_overflow();
-	test_injected();
+	test_injected(FLAG_ALWAYS, 0, "with interrupts off");
+	test_injected(FLAG_ALWAYS | FLAG_IF, 0, "with interrupts on");
+	test_injected(FLAG_ALWAYS | FLAG_IF, V_MASKING, "while the hypervisor has the others");
 	/* KVM takes minutes for so many exits. */
 	if (!is_kvm_guest())
 		test_storm();

@@ -123,16 +123,29 @@ static uint32_t random_msr(void)
 	return range[0] + below(range[1]);
 }
 
-/* Often that of an event select which counts instructions, or near a counter's overflow. */
-static uint64_t random_value(void)
+static bool is_select(uint32_t msr)
 {
-	switch (below(4)) {
+	return msr - VPMU_AMD_MSR_K7_EVNTSEL0 < 4 || msr - VPMU_MSR_PERFEVTSEL0 < 8 ||
+	       (msr - VPMU_AMD_MSR_PERF_CTL0 < 12 && msr % 2 == 0);
+}
+
+/* A select that counts does so of instructions: of other events the machine may tell. */
+static uint64_t random_select(void)
+{
+	const uint64_t how = VPMU_EVTSEL_OS | VPMU_EVTSEL_USR | VPMU_EVTSEL_INT;
+
+	return below(2) ? 0xc0 | VPMU_EVTSEL_EN | (chance() & how) : chance() & ~VPMU_EVTSEL_EN;
+}
+
+/* Often near a counter's overflow, or that of a register that starts counters. */
+static uint64_t random_value(uint32_t msr)
+{
+	if (is_select(msr))
+		return random_select();
+	switch (below(3)) {
 	case 0:
-		return 0xc0 | VPMU_EVTSEL_EN |
-		       (chance() & (VPMU_EVTSEL_OS | VPMU_EVTSEL_USR | VPMU_EVTSEL_INT));
-	case 1:
 		return -(uint64_t)below(1000);
-	case 2:
+	case 1:
 		return chance() & 0x3f;
 	default:
 		return chance();
@@ -144,7 +157,9 @@ static void disturb(struct vm *vm)
 	uint64_t value;
 
 	for (unsigned int n = below(WRITES); n; n--) {
-		(void)vm_write_msr(vm, random_msr(), random_value());
+		uint32_t msr = random_msr();
+
+		(void)vm_write_msr(vm, msr, random_value(msr));
 		(void)vm_read_msr(vm, random_msr(), &value);
 	}
 }
