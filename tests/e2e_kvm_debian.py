@@ -92,7 +92,7 @@ def verdicts(run):
         if run.may_hang or judges not in e2e_cpus.OF_ROOT:
             holds, shown, facts = judges(run)
             found[sentence] = bool(holds), [shown, *facts]
-    for sentence, holds in e2e_rr.judge_signals(run.out, LATE):
+    for sentence, holds in e2e_rr.judge_signals(run.out):
         found[sentence] = bool(holds), [run.out[:1000]]
     for sentence, holds in judge_kvm(run):
         found[sentence] = bool(holds), [
@@ -113,9 +113,14 @@ def main():
         with concurrent.futures.ThreadPoolExecutor(len(bed.VARIANTS)) as pool:
             ours, stock = pool.map(lambda variant: Run(variant, module), bed.VARIANTS)
     on_stock = verdicts(stock)
+    at_most_late = dict(e2e_rr.judge_signals(ours.out, LATE))
     for sentence, (holds, facts) in verdicts(ours).items():
         known = on_stock[sentence][0]
-        check(f"a Debian guest: {sentence}{'' if known else ' (not on stock KVM)'}", holds, *facts)
+        sentence_here = f"a Debian guest: {sentence}{'' if known else ' (not on stock KVM)'}"
+        if not holds and at_most_late.get(sentence):
+            skip(sentence_here, "the bed's QEMU took a PMI a block late")
+        else:
+            check(sentence_here, holds, *facts)
     e2e_nested.check_runs("the bed, on ours", ours.part("nested"), True, 0)
     check_messages("the bed, on ours", ours.part("outer"))
     return finish()

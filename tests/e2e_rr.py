@@ -56,8 +56,7 @@ def judge_signals(output, late=0):
         # Between a read of the counter and the loop there are a few branches, too.
         wanted = [5000 - 1000 * n + before for n in range(1, 6)]
         around = max(left[:5][n] - wanted[n] for n in range(min(5, len(left))))
-        yield (f"over pages {where}, each 1000th conditional branch has its signal in its turn"
-               f"{f', or at most {late} later' if late else ''}",
+        yield (f"over pages {where}, each 1000th conditional branch has its signal in its turn",
                0 <= around <= MOST_AROUND and len(left) >= 5 and
                all(0 <= around - (left[n] - wanted[n]) <= late for n in range(5)))
         yield (f"over pages {where}, 5000 turns are 5000 conditional branches",
