@@ -11,7 +11,6 @@
 #include "bench/vmexit/vm.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
