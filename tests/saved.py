@@ -23,6 +23,7 @@ SEED = int(os.environ.get("VPMU_SEED", "0")) or random.randrange(1, 1 << 32)
 MOMENTS = int(os.environ.get("VPMU_MOMENTS", "100"))
 PATIENCE = 100  # seconds for anything at all: what takes longer, on any machine, hangs
 TABLE = 32768   # bytes
+CUT = "failed to save SaveStateEntry"  # where a guest ends in the middle of a migration
 MAGIC = b"vpmustat"  # of an image, core/state.c
 KVM = "kvm"      # a PMU of /dev/kvm's, not the plugin's
 NO_PMU = "the state that was loaded has no PMU in it (-acpitable, see vpmu(1))"
@@ -226,7 +227,7 @@ def hypervisor(chance, folder):
             machine.ask("cont")
         then.close()
     said += machine.said(machine.out)
-    wrong += machine.lines()
+    wrong += [line for line in machine.lines() if CUT not in line]
     wrong += [line for line in said.splitlines() if re.match("not ok|Bail out", line)]
     check("so does a hypervisor with its guests", machine.qemu.returncode == 1 and moves > 0
           and re.search(r"(?m)^1\.\.\d+$", said) and not wrong, moves, *wrong)
