@@ -58,13 +58,28 @@ static const char *find_versioned(const char *perf, const char *release)
 	return perf;
 }
 
-static const char *find_perf(const char *release)
+/*
+ * This machine's, or else a bundle's, which is there for the guest as well. What serves no kernel
+ * but this machine's own is a script.
+ */
+static void add_perf(struct args *words, const char *release)
 {
+	const struct paths *paths = paths_get();
 	const char *perf = g_find_program_in_path("perf");
 
-	if (!perf)
+	if (perf && !is_elf(perf))
+		perf = find_versioned(perf, release);
+	if (!perf && !paths->perf)
 		fail("there is no perf on PATH: install the package linux-perf");
-	return is_elf(perf) ? perf : find_versioned(perf, release);
+	if (!paths->perf || (perf && is_elf(perf))) {
+		args_add(words, perf);
+		return;
+	}
+	args_add(words, paths->loader);
+	args_add(words, "--inhibit-cache");
+	args_add(words, "--library-path");
+	args_add(words, paths->libraries);
+	args_add(words, paths->perf);
 }
 
 /* --- the files that perf writes ------------------------------------------------------------ */
@@ -256,7 +271,7 @@ int command_perf(int argc, char **argv)
 		return 0;
 	if (!argv[at])
 		fail("perf: which perf command? For example: vpmu perf stat -- true");
-	args_add(&job.words, find_perf(kernel_release(options.kernel)));
+	add_perf(&job.words, kernel_release(options.kernel));
 	args_add(&job.words, argv[at]);
 	if (options.regions)
 		add_regions(&job.words, argv[at]);

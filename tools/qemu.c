@@ -19,6 +19,17 @@
 #define NEEDED_MINOR  1
 #define CHECK_SECONDS 20
 
+static void find_bundled(struct paths *paths)
+{
+	char *loader = text("%s/ld-linux-x86-64.so.2", paths->build);
+
+	if (!is_program(loader))
+		return;
+	paths->loader = loader;
+	paths->libraries = text("%s/libs", paths->build);
+	paths->perf = text("%s/perf", paths->build);
+}
+
 const struct paths *paths_get(void)
 {
 	static struct paths paths;
@@ -36,6 +47,7 @@ const struct paths *paths_get(void)
 	paths.plugin = text("%s/hosts/qemu/libvpmu-qemu.so", self);
 	paths.qemu = text("%s/qemu", self);
 	paths.kernel = text("%s/kernel", self);
+	find_bundled(&paths);
 	return &paths;
 }
 
@@ -172,6 +184,9 @@ const char *qemu_find(const char *named, struct qemu *qemu)
 	char *path;
 
 	*qemu = (struct qemu){ 0 };
+	/* The libraries that the plugin needs, a machine need not have. */
+	if (!named && paths_get()->loader && (path = unpacked(name)))
+		return check_path(path, qemu);
 	if (strchr(name, '/')) {
 		if (!is_program(name))
 			return text("%s: %s", name,

@@ -10,12 +10,18 @@
 #include "util.h"
 #include <vpmu/vpmu.h>
 
-/* Everything is found from where the vpmu command itself is: the build directory. */
+/*
+ * Everything is found from where the vpmu command itself is: the build directory. In a bundle
+ * (tools/bundle) the dynamic loader that has started it lies beside it, with libraries of its own.
+ */
 struct paths {
 	char *build;  /* absolute */
 	char *plugin; /* hosts/qemu/libvpmu-qemu.so */
 	char *qemu;   /* qemu: the root of the unpacked QEMU */
 	char *kernel; /* kernel: a folder a version below it, with vmlinux, modules, release */
+	char *loader; /* a bundle's, for what is in libraries; NULL where this is none */
+	char *libraries;
+	char *perf; /* a bundle's */
 };
 
 /* The command's own paths; the same at every call. Nothing needs to exist there. */
@@ -38,7 +44,7 @@ struct qemu {
  * with plugins.
  *
  * named: a path (with a slash); or a name, looked up on PATH and then in the
- * unpacked QEMU; or NULL: qemu-system-x86_64 on PATH if it serves, else the
+ * unpacked QEMU; or NULL: a bundle's own; else qemu-system-x86_64 on PATH if it serves, else the
  * unpacked one. Returns NULL if *qemu is one that serves, or the reason in
  * one line. *qemu.path and .version are set as far as they are known.
  */
