@@ -3,7 +3,7 @@
 # The front door: meson and ninja do the work, in build/. What tools/setup has
 # fetched lives in build/ too and survives all of this but distclean.
 
-.PHONY: all modules dkms setup demo check bench clean distclean
+.PHONY: all modules dkms bundle setup demo check bench clean distclean
 
 all: build/build.ninja
 	@ninja -C build
@@ -21,6 +21,22 @@ modules:
 # The same as a package for Debian.
 dkms:
 	@hosts/kvm/dkms/package
+
+# One archive for any Linux; and one that is hardly compressed, for its test.
+VERSION = $(shell sed -n "s/^ *version: '\(.*\)',/\1/p" meson.build)
+BUNDLE = build/vpmu-$(VERSION)-x86_64.tar.xz
+BUNDLED = tools/bundle LICENSE $(wildcard build/vpmu build/tools/vpmu-launcher \
+	build/tools/init/vpmu-init build/hosts/qemu/libvpmu-qemu.so build/docs/vpmu.3 docs/vpmu.1 \
+	build/qemu/contents build/kernel/*/release /usr/bin/perf)
+
+bundle: all
+	@$(MAKE) --no-print-directory $(BUNDLE)
+
+$(BUNDLE): $(BUNDLED)
+	@tools/bundle $@
+
+build/bundle-fast.tar.xz: $(BUNDLED)
+	@tools/bundle --fast $@
 
 setup:
 	@tools/setup
