@@ -184,8 +184,8 @@ const char *qemu_find(const char *named, struct qemu *qemu)
 	char *path;
 
 	*qemu = (struct qemu){ 0 };
-	/* The libraries that the plugin needs, a machine need not have. */
-	if (!named && paths_get()->loader && (path = unpacked(name)))
+	/* Another one may not find the plugin's libraries. */
+	if (paths_get()->loader && !strchr(name, '/') && (path = unpacked(name)))
 		return check_path(path, qemu);
 	if (strchr(name, '/')) {
 		if (!is_program(name))

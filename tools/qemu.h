@@ -44,8 +44,9 @@ struct qemu {
  * with plugins.
  *
  * named: a path (with a slash); or a name, looked up on PATH and then in the
- * unpacked QEMU; or NULL: a bundle's own; else qemu-system-x86_64 on PATH if it serves, else the
- * unpacked one. Returns NULL if *qemu is one that serves, or the reason in
+ * unpacked QEMU; or NULL: qemu-system-x86_64 on PATH if it serves, else the
+ * unpacked one. In a bundle the unpacked one comes first: it has the plugin's
+ * libraries. Returns NULL if *qemu is one that serves, or the reason in
  * one line. *qemu.path and .version are set as far as they are known.
  */
 const char *qemu_find(const char *named, struct qemu *qemu);
