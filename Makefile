@@ -22,20 +22,21 @@ modules:
 dkms:
 	@hosts/kvm/dkms/package
 
-# One archive for any Linux; and one that is hardly compressed, for its test.
+# All for any Linux in one archive, which comes twice: a bare system may have no xz. And one that is
+# hardly compressed, for its test.
 VERSION = $(shell sed -n "s/^ *version: '\(.*\)',/\1/p" meson.build)
-BUNDLE = build/vpmu-$(VERSION)-x86_64.tar.xz
+BUNDLE = build/vpmu-$(VERSION)-x86_64.tar
 BUNDLED = tools/bundle LICENSE $(wildcard build/vpmu build/tools/vpmu-launcher \
 	build/tools/init/vpmu-init build/hosts/qemu/libvpmu-qemu.so build/docs/vpmu.3 docs/vpmu.1 \
 	build/qemu/contents build/kernel/*/release /usr/bin/perf)
 
 bundle: all
-	@$(MAKE) --no-print-directory $(BUNDLE)
+	@$(MAKE) --no-print-directory $(BUNDLE).xz
 
-$(BUNDLE): $(BUNDLED)
-	@tools/bundle $@
+$(BUNDLE).xz: $(BUNDLED)
+	@tools/bundle $(BUNDLE).gz $@
 
-build/bundle-fast.tar.xz: $(BUNDLED)
+build/bundle-fast.tar.gz: $(BUNDLED)
 	@tools/bundle --fast $@
 
 setup:
