@@ -120,7 +120,8 @@ def with_libc(machine):
     done = machine.vpmu("exec", "--", "sh", "-c", 'echo "$0 $PWD" $(echo "$@"); exit 3', "in", "it")
     check("... and runs a command in the guest",
           (done.returncode, done.stdout) == (3, "in /home/user it\n"), done)
-    done = machine.vpmu("perf", "record", "-q", "-e", "instructions:u", "-o", "profile", "--", "true")
+    done = machine.vpmu("perf", "record", "-q", "-e", "instructions:u", "-o", "profile", "--",
+                        "true")
     check("... and records a profile", done.returncode == 0
           and os.path.exists(machine.home + "/profile"), done)
     done = machine.vpmu("info")
