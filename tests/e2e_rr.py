@@ -47,24 +47,21 @@ MACHINES = (
 )
 
 
-def judge_signals(output, late=0):
-    """Sentences, and whether they hold. late: so many turns after its own a signal may come."""
+def judge_signals(output):
+    """Sentences, and whether they hold."""
     found = dict(re.findall(r"signals (\w+): (.*)", output))
     for pages, where in (("there", "that are there"), ("fresh", "that come by page faults")):
         words = [int(word) for word in re.findall(r"\d+", found.get(pages, ""))] + [0] * 3
         before, count, *left = words
         # Between a read of the counter and the loop there are a few branches, too.
         wanted = [5000 - 1000 * n + before for n in range(1, 6)]
-        around = max(left[:5][n] - wanted[n] for n in range(min(5, len(left))))
         yield (f"over pages {where}, each 1000th conditional branch has its signal in its turn",
-               0 <= around <= MOST_AROUND and len(left) >= 5 and
-               all(0 <= around - (left[n] - wanted[n]) <= late for n in range(5)))
+               0 <= left[0] - wanted[0] <= MOST_AROUND and
+               [turn - left[0] for turn in left[:5]] == [turn - wanted[0] for turn in wanted])
         yield (f"over pages {where}, 5000 turns are 5000 conditional branches",
                0 <= count - 5000 <= MOST_AROUND)
-    words = [[int(word) for word in re.findall(r"\d+", line)] for line in found.values()]
     yield ("page faults change neither counts nor signals",
-           len(words) == 2 and len(words[0]) == len(words[1]) and
-           all(abs(one - other) <= late for one, other in zip(*words)))
+           len(found) == 2 and len(set(found.values())) == 1)
 
 
 def check_signals():

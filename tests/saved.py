@@ -207,7 +207,7 @@ def is_taken(machine):
 def hypervisor(chance, folder):
     """A guest that ends by itself. Where QEMU takes no state, it goes on where it was."""
     uri = f"file:{folder}/state"
-    machine = Machine(folder, pmu="amd-v2", guest="svm")
+    machine = Machine(folder, pmu="amd-v2", guest="svm", append="stops=1")
     machine.wait("the guest's start", lambda: "ok 1 " in machine.said(machine.out))
     said, wrong, moves = "", [], 0
     while True:
@@ -217,7 +217,7 @@ def hypervisor(chance, folder):
         except (RuntimeError, OSError):
             machine.qemu.wait(PATIENCE)
             break
-        then = Machine(folder, pmu="amd-v2", guest="svm", incoming=uri)
+        then = Machine(folder, pmu="amd-v2", guest="svm", incoming=uri, append="stops=1")
         if is_taken(then):
             said += machine.said(machine.out)
             wrong += machine.lines()

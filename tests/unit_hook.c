@@ -16,7 +16,6 @@
 
 #include <cmocka.h>
 
-#define FLAGS_IF UINT64_C(0x200)
 
 static uint64_t registers[GUEST_COUNT];
 static bool frame_cleared; /* TF has been, in the frame of an interrupt */

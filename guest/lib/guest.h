@@ -145,6 +145,7 @@ enum {
 	ICR_INIT = 0x500,
 	ICR_STARTUP = 0x600,
 	ICR_ASSERT = 0x4000,
+	ICR_SELF = 0x40000,
 };
 void apic_enable(void);
 void apic_enable_x2(void);

@@ -14,6 +14,7 @@ enum vmcb_field {
 	VMCB_EXCEPTIONS = 0x008, /* a bit for each vector that is intercepted */
 	VMCB_INTERCEPTS = 0x00c,
 	VMCB_MSRPM = 0x048,
+	VMCB_VIRTUAL_INTERRUPT = 0x060,
 	VMCB_SHADOW = 0x068, /* of an instruction such as STI */
 	VMCB_EXIT_CODE = 0x070,
 	VMCB_EXIT_INFO_1 = 0x078,
@@ -30,6 +31,7 @@ enum vmcb_field {
 };
 
 /* Bits of VMCB_INTERCEPTS. */
+#define INTERCEPT_VINTR (UINT64_C(1) << 4)
 #define INTERCEPT_RDPMC (UINT64_C(1) << 15)
 #define INTERCEPT_CPUID (UINT64_C(1) << 18)
 #define INTERCEPT_MSR   (UINT64_C(1) << 28) /* those that the map at VMCB_MSRPM says */
@@ -45,6 +47,15 @@ enum {
 	EXIT_NESTED_PAGE_FAULT = 0x400,
 };
 #define EXIT_INFO_FETCH (UINT64_C(1) << 4) /* of a page fault: that of an instruction */
+
+#define SHADOW UINT64_C(1) /* VMCB_SHADOW */
+
+/* VMCB_VIRTUAL_INTERRUPT: one that comes when the guest lets it; its vector is above. */
+#define V_IRQ            (UINT64_C(1) << 8)
+#define V_IGNORE_TPR     (UINT64_C(1) << 20)
+#define V_GIF_ENABLED    (UINT64_C(1) << 25)
+#define V_VECTOR(vector) ((uint64_t)(vector) << 32)
+#define V_VECTOR_MASK    V_VECTOR(UINT32_MAX)
 
 /* VMCB_EVENT_INJECTION */
 #define INJECTION_VALID       (UINT64_C(1) << 31)

@@ -23,6 +23,7 @@
 #define EFER_SVME (UINT64_C(1) << 12)
 
 #define FLAGS_TF    (UINT64_C(1) << 8)
+#define FLAGS_IF    (UINT64_C(1) << 9)
 #define FLAGS_DF    (UINT64_C(1) << 10)
 #define FLAGS_RF    (UINT64_C(1) << 16)
 #define FLAGS_VM    (UINT64_C(1) << 17)

@@ -64,6 +64,60 @@ static bool is_interrupt(uint64_t injection)
 	return (injection & INJECTION_VALID) && INJECTION_TYPE(injection) == INJECTION_INTERRUPT;
 }
 
+/* Would a virtual interrupt come at once, and is there none yet? */
+static bool takes_virtual_interrupt(uint64_t vmcb, uint64_t virtual_interrupt)
+{
+	return !(virtual_interrupt & (V_IRQ | V_GIF_ENABLED)) &&
+	       vmcb_read(vmcb, VMCB_RFLAGS) & FLAGS_IF && !(vmcb_read(vmcb, VMCB_SHADOW) & SHADOW);
+}
+
+/*
+ * What VMRUN injects stays QEMU's next exception, and would be delivered again as soon as a
+ * callback sets the PC (svm_may_set_pc()). A virtual interrupt comes at the same place, and does
+ * not stay.
+ *
+ * But an interrupt of the hypervisor's goes before a virtual one, and behind an injected one.
+ * KVM sends itself one to regain control as soon as what it injects has come: an injection that
+ * has been kept back once is made as it is asked for.
+ */
+static void inject_interrupt(struct vcpu *vcpu, uint64_t injection)
+{
+	uint64_t vmcb = vcpu->svm.vmcb;
+	uint64_t before = vmcb_read(vmcb, VMCB_VIRTUAL_INTERRUPT);
+
+	if (vcpu->svm.kept_back == injection || !takes_virtual_interrupt(vmcb, before)) {
+		vcpu->svm.interrupt_injected = true;
+		return;
+	}
+	vcpu->svm.injection = injection;
+	vcpu->svm.virtual_interrupt = before;
+	vmcb_write(vmcb, VMCB_EVENT_INJECTION, injection & ~INJECTION_VALID);
+	vmcb_write(vmcb, VMCB_VIRTUAL_INTERRUPT,
+		   (before & ~V_VECTOR_MASK) | V_IRQ | V_IGNORE_TPR |
+			   V_VECTOR(INJECTION_VECTOR(injection)));
+	vmcb_write(vmcb, VMCB_INTERCEPTS, vcpu->svm.intercepts & ~INTERCEPT_VINTR);
+}
+
+/* Behind the #VMEXIT. If the interrupt has not come, the hypervisor is told so. */
+static void end_injection(struct vcpu *vcpu)
+{
+	const uint64_t changed = V_IRQ | V_IGNORE_TPR | V_VECTOR_MASK;
+	uint64_t vmcb = vcpu->svm.vmcb;
+	uint64_t now = vmcb_read(vmcb, VMCB_VIRTUAL_INTERRUPT);
+
+	vcpu->svm.kept_back = 0;
+	if (!vcpu->svm.injection)
+		return;
+	if (now & V_IRQ) {
+		vmcb_write(vmcb, VMCB_EXIT_EVENT, vcpu->svm.injection);
+		vcpu->svm.kept_back = vcpu->svm.injection;
+	}
+	vmcb_write(vmcb, VMCB_VIRTUAL_INTERRUPT,
+		   (now & ~changed) | (vcpu->svm.virtual_interrupt & changed));
+	vmcb_write(vmcb, VMCB_INTERCEPTS, vcpu->svm.intercepts);
+	vcpu->svm.injection = 0;
+}
+
 /* It has not been the guest's. */
 static void resume(struct vcpu *vcpu)
 {
@@ -98,7 +152,8 @@ static void before_vmrun(unsigned int vcpu_index, void *userdata)
 	vcpu->svm.nested = nested_enter(vmcb);
 	injection = vmcb_read(vmcb, VMCB_EVENT_INJECTION);
 	vcpu->exceptions.pending = is_exception(injection);
-	vcpu->svm.interrupt_injected = is_interrupt(injection);
+	if (is_interrupt(injection))
+		inject_interrupt(vcpu, injection);
 	set_mode(vcpu, true);
 }
 
@@ -162,10 +217,12 @@ static bool is_between_instructions(const struct vcpu *vcpu)
 static void leave(struct vcpu *vcpu)
 {
 	uint64_t vmcb = vcpu->svm.vmcb;
-	bool between = is_between_instructions(vcpu);
 	enum level level = vmcb_read(vmcb, VMCB_CPL) & 3 ? LEVEL_USER : LEVEL_KERNEL;
 	uint64_t from = correct_saved_state(vcpu);
+	bool between;
 
+	end_injection(vcpu);
+	between = is_between_instructions(vcpu);
 	lapic_delivered(vcpu, !between, from);
 	branches_left(vcpu, !between, from);
 	apply_fixup(vcpu);

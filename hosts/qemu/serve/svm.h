@@ -16,10 +16,13 @@ struct translation;
 struct vcpu;
 
 struct svm {
-	bool enabled;            /* EFER.SVME, as the PMU knows it */
-	bool guest_mode;         /* VMRUN has been run, and no #VMEXIT has been seen since */
-	bool resumes;            /* the VMRUN that comes is the plugin's: it undoes a #VMEXIT */
-	bool interrupt_injected; /* by VMRUN, and nothing has been raised since */
+	bool enabled;               /* EFER.SVME, as the PMU knows it */
+	bool guest_mode;            /* VMRUN has been run, and no #VMEXIT has been seen since */
+	bool resumes;               /* the VMRUN that comes is the plugin's: it undoes a #VMEXIT */
+	bool interrupt_injected;    /* by VMRUN, and nothing has been raised since */
+	uint64_t injection;         /* one that is made a virtual interrupt; 0: none is */
+	uint64_t kept_back;         /* such a one that had not come at the last #VMEXIT; or 0 */
+	uint64_t virtual_interrupt; /* of the VMCB, as it was before that */
 	uint8_t vmrun_length;
 	struct nested nested;
 	uint64_t vmcb;       /* of the guest that runs */
