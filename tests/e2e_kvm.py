@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 import bed
-from linux_guest import ROOT, check_messages
+from linux_guest import ROOT, bad_messages, check_messages
 from tap import check, finish, skip
 from unpacked import bare_metal
 
@@ -93,7 +93,7 @@ def run_variant(variant, runs):
     outputs = dict(json.loads(line) for line in re.findall(r"^guest (.*)$", done.stdout, re.M))
     log = re.search(r"^dmesg (.*)$", done.stdout, re.M)
     check(f"{variant}: all guests have run", log and len(outputs) == len(runs),
-          done.stdout[-2000:], done.stderr[-2000:])
+          done.stdout[-500:], *bad_messages(done.stderr.splitlines())[:5], done.stderr[-2000:])
     return outputs, json.loads(log.group(1)) if log else ""
 
 
