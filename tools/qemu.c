@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "qemu.h"
 #include "process/process.h"
+#include "qemu_checked.h"
 
 #include <glib.h>
 #include <limits.h>
@@ -137,6 +138,9 @@ static const char *check(struct qemu *qemu)
 	char *output;
 	int status;
 
+	qemu->version = qemu_checked(qemu->path);
+	if (qemu->version)
+		return NULL;
 	output = ask(qemu, "--version", NULL, &status);
 	found = strstr(output, says);
 	if (status || !found ||
@@ -152,6 +156,7 @@ static const char *check(struct qemu *qemu)
 	free(ask(qemu, "-plugin", "help", &status));
 	if (status)
 		return text("%s (QEMU %s) is built without plugins", qemu->path, qemu->version);
+	qemu_keep_checked(qemu->path, qemu->version);
 	return NULL;
 }
 

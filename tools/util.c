@@ -2,10 +2,12 @@
  *
  * See util.h.
  */
+#define _GNU_SOURCE
 #include "util.h"
 
 #include <glib.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +72,27 @@ bool is_program(const char *path)
 	struct stat info;
 
 	return !stat(path, &info) && S_ISREG(info.st_mode) && !access(path, X_OK);
+}
+
+bool is_script(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	bool script = file && getc(file) == '#' && getc(file) == '!';
+
+	if (file)
+		fclose(file);
+	return script;
+}
+
+char *file_identity(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return NULL;
+	return text("%ju %ju %ju %jd.%ld %jd.%ld", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino,
+		    (uintmax_t)st.st_size, (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
+		    (intmax_t)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
 }
 
 const char *option_value(char **argv, int *i, const char *name)

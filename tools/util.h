@@ -27,6 +27,10 @@ bool parse_number(const char *word, unsigned long max, unsigned long *value);
 bool file_exists(const char *path);
 /* A regular file that may be executed. */
 bool is_program(const char *path);
+bool is_script(const char *path);
+
+/* A text that becomes another when the file does; NULL: there is none. Allocated. */
+char *file_identity(const char *path);
 
 /*
  * If argv[*i] is the option name (as two words or with "="), its value, with
