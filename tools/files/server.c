@@ -42,6 +42,8 @@ enum message_type {
 	SET_PROTOCOL_FEATURES = 16,
 	GET_QUEUE_NUM = 17,
 	SET_VRING_ENABLE = 18,
+	SET_DEVICE_STATE_FD = 42,
+	CHECK_DEVICE_STATE = 43,
 };
 
 enum {
@@ -51,8 +53,11 @@ enum {
 	QUEUE_INDEX = 0xff, /* of the payload of messages with a file */
 	HAS_NO_FILE = 1 << 8,
 	PROTOCOL_MQ = 1 << 0,
+	PROTOCOL_LOG_SHMFD = 1 << 1,
 	PROTOCOL_REPLY_ACK = 1 << 3,
-	PROTOCOL_FEATURES = 30, /* a bit of features */
+	PROTOCOL_DEVICE_STATE = 1 << 19,
+	LOG_ALL = 26, /* bits of features */
+	PROTOCOL_FEATURES = 30,
 };
 
 struct message {
@@ -226,6 +231,17 @@ static void close_files(struct message *message)
 		close(message->files[i]);
 }
 
+/*
+ * A guest is saved before it has mounted anything, and while it stands still: there is no state,
+ * and no log of what is written in its memory. QEMU saves no device that does not offer the log.
+ */
+static bool offer_features(const struct device *device, struct message *message)
+{
+	return reply_number(device->connection, message,
+			    1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC |
+				    1ull << LOG_ALL | 1ull << PROTOCOL_FEATURES);
+}
+
 /* False: this cannot go on. Answers what has an answer of its own. */
 static bool obey(struct device *device, struct message *message)
 {
@@ -234,12 +250,11 @@ static bool obey(struct device *device, struct message *message)
 
 	switch ((enum message_type)message->header.type) {
 	case GET_FEATURES:
-		return reply_number(device->connection, message,
-				    1ull << VIRTIO_F_VERSION_1 |
-					    1ull << VIRTIO_RING_F_INDIRECT_DESC |
-					    1ull << PROTOCOL_FEATURES);
+		return offer_features(device, message);
 	case GET_PROTOCOL_FEATURES:
-		return reply_number(device->connection, message, PROTOCOL_MQ | PROTOCOL_REPLY_ACK);
+		return reply_number(device->connection, message,
+				    PROTOCOL_MQ | PROTOCOL_LOG_SHMFD | PROTOCOL_REPLY_ACK |
+					    PROTOCOL_DEVICE_STATE);
 	case GET_QUEUE_NUM:
 		return reply_number(device->connection, message, QUEUES);
 	case GET_VRING_BASE:
@@ -268,6 +283,12 @@ static bool obey(struct device *device, struct message *message)
 		set_file(&by_file->call, message);
 		break;
 	case SET_FEATURES:
+		return !(message->payload.number & 1ull << LOG_ALL);
+	case SET_DEVICE_STATE_FD:
+		/* Its file is closed, which is an empty state. */
+		return reply_number(device->connection, message, HAS_NO_FILE);
+	case CHECK_DEVICE_STATE:
+		return reply_number(device->connection, message, 0);
 	case SET_OWNER:
 	case SET_VRING_ERR:
 	case SET_PROTOCOL_FEATURES:
