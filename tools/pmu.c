@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 struct vpmu_config pmu_config(const struct pmu_options *options)
@@ -110,6 +111,21 @@ char *pmu_plugin_argument(const struct pmu_options *options)
 	return text("file=%s,pmu=%s,cpi=%s%s%s%s", args_double_commas(plugin), options->pmu,
 		    options->cpi, file_argument("report", options->report),
 		    file_argument("trace", options->trace), models_argument(options));
+}
+
+/* Above 64 KiB of all tables QEMU warns. */
+int pmu_state_table(void)
+{
+	int fd = memfd_create("vpmu-state", 0);
+
+	if (fd < 0 || ftruncate(fd, 32768))
+		fail("no memory for the table: %s", strerror(errno));
+	return fd;
+}
+
+char *pmu_state_argument(int table)
+{
+	return text("sig=VPMU,rev=1,data=/proc/self/fd/%d", table);
 }
 
 static void check_writable(const char *path)

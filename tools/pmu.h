@@ -45,6 +45,13 @@ uint32_t pmu_settle(struct pmu_options *options, const char **cpu);
 /* The words "file=...,pmu=..." for QEMU's -plugin; commas in paths are doubled. */
 char *pmu_plugin_argument(const struct pmu_options *options);
 
+/*
+ * An empty ACPI table, in whose place in the guest's memory the plugin keeps PMUs while QEMU saves
+ * the guest: its file, which QEMU is to inherit, and the words for QEMU's -acpitable.
+ */
+int pmu_state_table(void);
+char *pmu_state_argument(int table);
+
 /* Fails with one line if the plugin is not there, or a file cannot be written. */
 void pmu_check_files(const struct pmu_options *options);
 

@@ -55,19 +55,6 @@ static int own_report(struct pmu_options *options)
 	return fd;
 }
 
-/*
- * An empty ACPI table, in whose place in the guest's memory the plugin keeps PMUs while QEMU
- * saves the guest. Above 64 KiB of all tables QEMU warns.
- */
-static const char *state_table(void)
-{
-	int fd = memfd_create("vpmu-state", 0);
-
-	if (fd < 0 || ftruncate(fd, 32768))
-		fail("no memory for the table: %s", strerror(errno));
-	return text("sig=VPMU,rev=1,data=/proc/self/fd/%d", fd);
-}
-
 static int start_and_wait(char *const *argv)
 {
 	siginfo_t signal;
@@ -157,7 +144,7 @@ int command_run(int argc, char **argv)
 	args_add(&words, pmu_plugin_argument(&options));
 	if (strcmp(options.pmu, "off") != 0) {
 		args_add(&words, "-acpitable");
-		args_add(&words, state_table());
+		args_add(&words, pmu_state_argument(pmu_state_table()));
 	}
 	args_add_all(&words, argv + at + 1);
 	status = start_and_wait(words.v);

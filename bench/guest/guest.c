@@ -284,6 +284,7 @@ static void linux_words(const struct bench *bench, enum linux_guest guest, struc
 	args_add(words, bench->parts->vpmu);
 	args_add(words, "perf");
 	args_add(words, "--memory=512M");
+	args_add(words, "--no-snapshot");
 	if (guest == LINUX_EMPTY)
 		args_add_format(words, "--plugin=%s/bench/guest/libbench-empty.so",
 				bench->parts->build);

@@ -115,7 +115,7 @@ int files_start(struct guest_options *options, const struct guest_job *job, cons
 
 const char *files_ahead(size_t *size)
 {
-	*size = ahead.size;
+	*size = server > 0 ? ahead.size : 0;
 	return server > 0 ? ahead.texts : NULL;
 }
 

@@ -13,9 +13,11 @@
 #include "files.h"
 #include "process/args.h"
 #include "tools/pmu.h"
+#include "tools/qemu.h"
 #include "tools/util.h"
 
 #include <signal.h>
+#include <stdint.h>
 
 struct guest_options {
 	struct pmu_options pmu;
@@ -35,6 +37,8 @@ struct guest_options {
 	struct args writable; /* folders that the guest may write in, as the user named them */
 	bool regions;         /* the program says which parts of it count (vpmu/region.h) */
 	bool deterministic;   /* nothing that changes from run to run reaches the program */
+	bool no_snapshot;     /* the guest boots, and is not kept */
+	bool verbose;         /* say how long each phase takes */
 };
 
 #define GUEST_OPTIONS_DEFAULT                                                                      \
@@ -54,6 +58,8 @@ extern const char guest_usage[];
 int guest_options_take(struct guest_options *options, char **argv, const char *usage);
 
 bool guest_has_kvm(const struct guest_options *options);
+/* Bytes. */
+uint64_t guest_memory(const struct guest_options *options);
 
 /* What the guest is to run. */
 struct guest_job {
@@ -97,15 +103,31 @@ void scratch_remove(struct scratch *scratch);
 char *job_words(const struct guest_options *options, const struct guest_job *job,
 		const struct args *out, size_t *size);
 
-/* What it starts with. */
+/* What it starts with, and the files that this is made of. */
 void job_write_initramfs(const struct guest_options *options, const char *path);
+struct args job_initramfs_files(const struct guest_options *options);
+
+/* The descriptors that QEMU inherits; -1: not this one. */
+struct guest_parts {
+	int files;    /* as files_start() has it */
+	int memory;   /* a file in memory of the guest's size */
+	int table;    /* pmu_state_table(), of a guest that may be saved or restored */
+	int room;     /* room_open() */
+	int port;     /* the guest's streams */
+	int monitor;  /* by which it is saved */
+	int incoming; /* what is to be restored comes from there */
+};
 
 /*
- * Start the guest with one end of its streams in *streams. Returns QEMU's process, which
- * ends in order at SIGTERM, with the plugin's last word in the report. files: as files_start()
- * has it; it is QEMU's then. before: the signal mask that QEMU gets.
+ * Returns QEMU's process, which ends in order at SIGTERM, with the plugin's last word in the
+ * report. before: the signal mask that QEMU gets.
  */
-pid_t guest_start(const struct guest_options *options, const struct scratch *scratch, int files,
-		  const sigset_t *before, int *streams);
+pid_t guest_start(const struct guest_options *options, const struct qemu *qemu,
+		  const struct scratch *scratch, const struct guest_parts *parts,
+		  const sigset_t *before);
+
+/* That of its snapshot (snapshot.h). files: those of the initramfs. */
+char *guest_key(const struct guest_options *options, const struct qemu *qemu,
+		const struct args *files);
 
 #endif

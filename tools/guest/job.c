@@ -208,15 +208,20 @@ static void put_job(FILE *to, const struct guest_options *options, const struct 
 	free(cwd);
 }
 
-static void add_modules(struct initramfs *archive, const char *kernel)
+/* The init, and then the modules. */
+struct args job_initramfs_files(const struct guest_options *options)
 {
-	initramfs_add_folder(archive, "modules");
-	for (unsigned int i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
-		const char *path = text("%s/modules/kernel/%s.ko", kernel, modules[i]);
+	struct args files = { 0 };
+
+	args_add(&files, text("%s/tools/init/vpmu-init", paths_get()->build));
+	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
+		const char *path = text("%s/%s/modules/kernel/%s.ko", paths_get()->kernel,
+					options->kernel, modules[i]);
 
 		if (file_exists(path))
-			initramfs_add_file(archive, text("modules/%02u.ko", i), 0644, path);
+			args_add(&files, path);
 	}
+	return files;
 }
 
 char *job_words(const struct guest_options *options, const struct guest_job *job,
@@ -235,19 +240,15 @@ char *job_words(const struct guest_options *options, const struct guest_job *job
 void job_write_initramfs(const struct guest_options *options, const char *path)
 {
 	static const char *const folders[] = { "dev", "proc", "sys", "lower", "new", "scratch" };
-	const char *kernel = text("%s/%s", paths_get()->kernel, options->kernel);
+	struct args files = job_initramfs_files(options);
 	struct initramfs archive;
-	const char *ahead;
-	size_t size;
 
 	initramfs_open(&archive, path);
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
 		initramfs_add_folder(&archive, folders[i]);
-	initramfs_add_file(&archive, "init", 0755,
-			   text("%s/tools/init/vpmu-init", paths_get()->build));
-	add_modules(&archive, kernel);
-	ahead = files_ahead(&size);
-	if (ahead)
-		initramfs_add(&archive, "ahead", 0600, ahead, size);
+	initramfs_add_file(&archive, "init", 0755, files.v[0]);
+	initramfs_add_folder(&archive, "modules");
+	for (size_t i = 1; i < files.count; i++)
+		initramfs_add_file(&archive, text("modules/%02zu.ko", i), 0644, files.v[i]);
 	initramfs_close(&archive);
 }

@@ -49,6 +49,8 @@ const char guest_usage[] =
 	"                     --pmu is auto or off then\n"
 	"  --module FILE[:PARAMETERS]\n"
 	"                     load this module of the guest's kernel first; repeatable, in order\n"
+	"  --no-snapshot      boot the guest, though one is kept that has booted already\n"
+	"  --verbose          say how long each phase of the run takes\n"
 	"  --help             this text\n";
 
 static char *folder_path(const char *name)
@@ -86,6 +88,26 @@ static bool take_repeatable(struct guest_options *options, char **argv, int *i)
 	return value != NULL;
 }
 
+/* Those that are there or not. */
+static bool take_switch(struct guest_options *options, const char *word)
+{
+	const struct {
+		const char *name;
+		bool *to;
+	} known[] = {
+		{ "--bring-out-all", &options->out_all },
+		{ "--regions", &options->regions },
+		{ "--deterministic", &options->deterministic },
+		{ "--no-snapshot", &options->no_snapshot },
+		{ "--verbose", &options->verbose },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (!strcmp(word, known[i].name))
+			return *known[i].to = true;
+	return false;
+}
+
 static bool take_option(struct guest_options *options, char **argv, int *i)
 {
 	const struct option_text known[] = {
@@ -98,19 +120,8 @@ static bool take_option(struct guest_options *options, char **argv, int *i)
 
 	if (option_take(argv, i, known, sizeof(known) / sizeof(known[0])))
 		return true;
-	if (!strcmp(argv[*i], "--bring-out-all")) {
-		options->out_all = true;
-		return true;
-	}
-	if (!strcmp(argv[*i], "--regions")) {
-		options->regions = true;
-		return true;
-	}
-	if (!strcmp(argv[*i], "--deterministic")) {
-		options->deterministic = true;
-		return true;
-	}
-	return take_repeatable(options, argv, i) || pmu_option(&options->pmu, argv, i);
+	return take_switch(options, argv[*i]) || take_repeatable(options, argv, i) ||
+	       pmu_option(&options->pmu, argv, i);
 }
 
 static bool memory_is_good(const char *memory)
@@ -122,10 +133,10 @@ static bool memory_is_good(const char *memory)
 }
 
 /* MiB, if there is no letter. */
-static unsigned long long memory_bytes(const char *memory)
+uint64_t guest_memory(const struct guest_options *options)
 {
 	char *unit;
-	unsigned long long size = strtoull(memory, &unit, 10);
+	uint64_t size = strtoull(options->memory, &unit, 10);
 
 	return size << (*unit && strchr("Gg", *unit) ? 30 : 20);
 }
@@ -142,7 +153,7 @@ static void check_memory(const struct guest_options *options)
 	if (stat(kernel, &st))
 		fail("%s: %s", kernel, strerror(errno));
 	least = (unsigned long long)st.st_size + BESIDE_KERNEL;
-	if (memory_bytes(options->memory) < least)
+	if (guest_memory(options) < least)
 		fail("--memory %s is too little: this kernel does not start with less than %lluM",
 		     options->memory, (least >> 20) + 1);
 }

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "pump.h"
+#include "phases.h"
 #include "terminal.h"
 #include "tools/init/wire.h"
 #include "tools/util.h"
@@ -14,6 +15,7 @@
 #include <poll.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -157,24 +159,51 @@ static bool take_status(struct pump *pump, const struct wire_header *header, con
 	return false;
 }
 
-/* What the guest's clock is set by comes when it can set it. */
-static void queue_job(struct pump *pump)
+/* In frames of which the last one is empty. */
+static void queue_all(struct pump *pump, enum wire_type type, const char *data, size_t size)
 {
-	const struct pump_host *host = pump->host;
+	for (size_t at = 0, part; at < size; at += part) {
+		part = size - at < WIRE_MAX ? size - at : WIRE_MAX;
+		queue(pump, type, data + at, part);
+	}
+	queue(pump, type, "", 0);
+}
+
+/* What the guest's clock is set by comes when it can set it. */
+static void queue_now(struct pump *pump)
+{
 	struct timespec now;
 	char *words;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	words = text("now=%lld.%09ld", (long long)now.tv_sec, now.tv_nsec);
 	queue(pump, WIRE_JOB, words, strlen(words) + 1);
-	for (size_t at = 0, part; at < host->job_size; at += part) {
-		part = host->job_size - at < WIRE_MAX ? host->job_size - at : WIRE_MAX;
-		queue(pump, WIRE_JOB, host->job + at, part);
-	}
-	queue(pump, WIRE_JOB, "", 0);
+	g_free(words);
+}
+
+static void queue_seed(struct pump *pump)
+{
+	unsigned char bytes[WIRE_SEED];
+	GString *words = g_string_new("seed=");
+
+	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+		fail("no random numbers: %s", strerror(errno));
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		g_string_append_printf(words, "%02x", bytes[i]);
+	queue(pump, WIRE_JOB, words->str, words->len + 1);
+	g_string_free(words, TRUE);
+}
+
+static void queue_job(struct pump *pump)
+{
+	const struct pump_host *host = pump->host;
+
+	queue_now(pump);
+	queue_seed(pump);
+	queue_all(pump, WIRE_JOB, host->job, host->job_size);
+	queue_all(pump, WIRE_AHEAD, host->ahead, host->ahead_size);
 	if (!host->input)
 		queue(pump, WIRE_STDIN, "", 0);
-	g_free(words);
 }
 
 /* The guest's first two words, each at its time. */
@@ -184,8 +213,26 @@ static bool take_progress(struct pump *pump, enum progress from, enum progress t
 	if (pump->progress != from)
 		return false;
 	pump->progress = to;
-	if (to == PREPARING)
+	if (to == PREPARING) {
+		phases_end("QEMU and the guest start");
+		if (pump->host->waits)
+			pump->host->waits();
 		queue_job(pump);
+	}
+	return true;
+}
+
+/* A phase of the guest's own, for --verbose. */
+static bool take_phase(struct pump *pump, const struct wire_header *header, const char *data)
+{
+	struct wire_phase phase;
+
+	pump->end = PUMP_NONSENSE;
+	if (header->size != sizeof(phase) || pump->progress > PREPARING)
+		return false;
+	memcpy(&phase, data, sizeof(phase));
+	phase.name[sizeof(phase.name) - 1] = '\0';
+	phases_guest(phase.name, phase.nanoseconds);
 	return true;
 }
 
@@ -194,9 +241,13 @@ static bool take_frame(struct pump *pump, const struct wire_header *header, cons
 	switch (header->type) {
 	case WIRE_HELLO:
 		return take_progress(pump, BOOTING, PREPARING);
+	case WIRE_PHASE:
+		return take_phase(pump, header, data);
 	case WIRE_STARTED:
+		phases_end("the guest prepares");
 		return take_progress(pump, PREPARING, RUNNING);
 	case WIRE_ENDED:
+		phases_end("the command runs");
 		terminal_leave();
 		return take_progress(pump, RUNNING, BRINGING_OUT);
 	case WIRE_MORE:
@@ -242,6 +293,12 @@ static bool take_frames(struct pump *pump)
 	return true;
 }
 
+/* As far as is known. */
+static bool is_restoring(const struct pump *pump)
+{
+	return pump->host->restored && pump->progress == PREPARING;
+}
+
 static bool receive(struct pump *pump)
 {
 	ssize_t n = recv(pump->guest, pump->in + pump->have, sizeof(pump->in) - pump->have,
@@ -250,7 +307,7 @@ static bool receive(struct pump *pump)
 	if (n > 0)
 		pump->have += (size_t)n;
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
-		pump->end = PUMP_GONE;
+		pump->end = is_restoring(pump) ? PUMP_NOT_RESTORED : PUMP_GONE;
 		return false;
 	}
 	return take_frames(pump);
@@ -322,7 +379,8 @@ static bool step(struct pump *pump)
 		{ .fd = pump->guest, .events = (short)(POLLIN | (pump->out->len ? POLLOUT : 0)) },
 		{ .fd = reads ? STDIN_FILENO : -1, .events = POLLIN },
 	};
-	bool ticks = pump->progress == BOOTING || (pump->input && pump->wanted && !reads);
+	bool silent = pump->progress == BOOTING || is_restoring(pump);
+	bool ticks = silent || (pump->input && pump->wanted && !reads);
 	int ready;
 
 	/* When we are in the terminal's foreground, which may come late. */
@@ -335,8 +393,8 @@ static bool step(struct pump *pump)
 		return false;
 	}
 	take_size(pump);
-	if (ready <= 0 && pump->progress == BOOTING && pump->host->is_dead()) {
-		pump->end = PUMP_SILENT;
+	if (ready <= 0 && silent && pump->host->is_dead()) {
+		pump->end = is_restoring(pump) ? PUMP_NOT_RESTORED : PUMP_SILENT;
 		return false;
 	}
 	if (ready <= 0)
@@ -354,6 +412,10 @@ enum pump_end pump(int guest, const struct pump_host *host, int *status)
 
 	pump = (struct pump){ .guest = guest, .host = host, .input = host->input };
 	pump.out = g_string_new(NULL);
+	if (host->restored) {
+		pump.progress = PREPARING;
+		queue_job(&pump);
+	}
 	while (step(&pump))
 		;
 	terminal_leave();

@@ -11,12 +11,13 @@
 #include <stdbool.h>
 
 enum pump_end {
-	PUMP_STATUS,      /* the job has ended; status is its wait status */
-	PUMP_ERROR,       /* the guest could not do the job; the reason is on stderr */
-	PUMP_GONE,        /* the guest has ended without a word */
-	PUMP_SILENT,      /* the guest has not said a word, and will not */
-	PUMP_NONSENSE,    /* the guest has sent what is no frame, or none at its place */
-	PUMP_INTERRUPTED, /* by a signal that was not for the job, or one after that */
+	PUMP_STATUS,       /* the job has ended; status is its wait status */
+	PUMP_ERROR,        /* the guest could not do the job; the reason is on stderr */
+	PUMP_GONE,         /* the guest has ended without a word */
+	PUMP_NOT_RESTORED, /* so has one that waited for its job, before that ran */
+	PUMP_SILENT,       /* the guest has not said a word, and will not */
+	PUMP_NONSENSE,     /* the guest has sent what is no frame, or none at its place */
+	PUMP_INTERRUPTED,  /* by a signal that was not for the job, or one after that */
 };
 
 /* Written by signal handlers. */
@@ -30,6 +31,11 @@ struct pump_signals {
 struct pump_host {
 	const char *job; /* strings, each ended by a NUL (init/init.c) */
 	size_t job_size;
+	const char *ahead; /* what the guest is to read ahead (files.h) */
+	size_t ahead_size;
+	bool restored; /* the guest waits for its job already */
+	/* Called when it begins to wait, if it does not yet. */
+	void (*waits)(void);
 	bool input;    /* stdin is the job's */
 	bool terminal; /* the job has one, which shows what is typed here */
 	struct bring_out *bring_out;

@@ -33,6 +33,11 @@ static bool make_swap(int fd)
 	return !ftruncate(fd, (off_t)WIRE_ROOM) && write(fd, &page, PAGE) == PAGE;
 }
 
+bool room_is_used(int room)
+{
+	return lseek(room, PAGE, SEEK_DATA) >= 0;
+}
+
 int room_open(const char *folder)
 {
 	char *path = text("%s/room", folder);

@@ -6,7 +6,12 @@
 #ifndef VPMU_TOOLS_GUEST_ROOM_H
 #define VPMU_TOOLS_GUEST_ROOM_H
 
+#include <stdbool.h>
+
 /* A file descriptor of a swap device's content, to be read and written; -1 if there can be none. */
 int room_open(const char *folder);
+
+/* Whether the guest has written anything there. */
+bool room_is_used(int room);
 
 #endif

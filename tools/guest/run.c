@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #include "bring_out.h"
 #include "guest.h"
+#include "launch.h"
+#include "phases.h"
 #include "process/process.h"
 #include "pump.h"
 #include "terminal.h"
@@ -21,7 +23,6 @@
 
 static struct pump_signals signals;
 static struct scratch scratch;
-static pid_t guest;
 
 static void on_signal(int number)
 {
@@ -39,10 +40,7 @@ static void on_resize(int number)
 static void clean_up(void)
 {
 	terminal_leave();
-	if (guest > 0)
-		process_stop(guest);
-	guest = 0;
-	files_stop();
+	launch_end();
 	scratch_remove(&scratch);
 }
 
@@ -128,30 +126,48 @@ static int job_exit_status(const struct guest_job *job, int status)
 	return process_exit_status(status);
 }
 
-static int run(const struct guest_options *options, const struct guest_job *job,
-	       const struct args *out, int files, const sigset_t *before)
+/* One guest that comes to run the job, or does not. */
+static enum pump_end run_guest(struct guest_options *options, const struct guest_job *job,
+			       const struct qemu *qemu, const struct args *out,
+			       struct pump_host *host, int *status)
+{
+	struct launched launched = launch(options, job, qemu, &scratch, host->mask);
+	enum pump_end end;
+
+	host->job = job_words(options, job, out, &host->job_size);
+	host->ahead = files_ahead(&host->ahead_size);
+	host->restored = launched.restored;
+	watchdog_begin(launched.qemu);
+	end = pump(launched.streams, host, status);
+	close(launched.streams);
+	launch_end();
+	phases_end("the end");
+	return end;
+}
+
+static int run(struct guest_options *options, const struct guest_job *job, const struct qemu *qemu,
+	       const struct args *out, const sigset_t *before)
 {
 	struct pump_host host = {
 		.input = true,
 		.terminal = isatty(STDIN_FILENO) && terminal_output() >= 0,
 		.bring_out = bring_out_new(out),
 		.printed = job->printed,
+		.waits = launch_save,
 		.is_dead = watchdog_is_dead,
 		.instead_of_term = job->instead_of_term,
 		.signals = &signals,
 		.mask = before,
 	};
-	int streams, status = 0;
+	int status = 0;
 	enum pump_end end;
 	bool complete;
 
-	host.job = job_words(options, job, out, &host.job_size);
-	guest = guest_start(options, &scratch, files, before, &streams);
-	watchdog_begin(guest);
-	end = pump(streams, &host, &status);
-	process_stop(guest);
-	guest = 0;
-	files_stop();
+	end = run_guest(options, job, qemu, out, &host, &status);
+	if (end == PUMP_NOT_RESTORED) {
+		launch_discard();
+		end = run_guest(options, job, qemu, out, &host, &status);
+	}
 	complete = end_bring_out(host.bring_out, out, end == PUMP_STATUS ? options->out.count : 0);
 	if (end != PUMP_GONE)
 		print_lines(scratch.log, "vpmu plugin: ");
@@ -160,6 +176,7 @@ static int run(const struct guest_options *options, const struct guest_job *job,
 		return complete ? job_exit_status(job, status) : EXIT_REFUSED;
 	case PUMP_INTERRUPTED:
 		return 128 + (int)signals.number;
+	case PUMP_NOT_RESTORED:
 	case PUMP_GONE:
 		warn("the guest has ended without a result; it said:");
 		print_guest();
@@ -196,16 +213,22 @@ int guest_run(struct guest_options *options, const struct guest_job *job)
 {
 	struct args out = list_out(options, job);
 	sigset_t before;
-	int report, files, status;
+	struct qemu qemu;
+	const char *error;
+	int report, status;
 
+	phases_begin();
 	catch_signals(&before);
 	atexit(clean_up);
 	scratch_make(&scratch, options);
 	report = guest_has_kvm(options) ? -1 : open_report(options);
-	files = files_start(options, job, &before);
-	job_write_initramfs(options, scratch.initramfs);
-	status = run(options, job, &out, files, &before);
+	error = qemu_find(options->qemu, &qemu);
+	if (error)
+		fail("%s", error);
+	status = run(options, job, &qemu, &out, &before);
 	if (report >= 0)
 		pmu_print_report(report, &options->pmu);
+	if (options->verbose)
+		phases_print();
 	return status;
 }

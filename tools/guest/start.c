@@ -5,14 +5,12 @@
 #define _GNU_SOURCE
 #include "guest.h"
 #include "process/process.h"
-#include "room.h"
-#include "tools/qemu.h"
+#include "snapshot.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 /*
@@ -43,23 +41,12 @@ static void add_pair(struct args *words, const char *option, const char *value)
 	args_add(words, value);
 }
 
-static void find_words(struct args *words, const struct guest_options *options)
-{
-	struct qemu qemu;
-	const char *error = qemu_find(options->qemu, &qemu);
-
-	if (error)
-		fail("%s", error);
-	args_add_all(words, qemu.argv.v);
-}
-
 static void add_accelerator(struct args *words, const struct guest_options *options)
 {
 	if (guest_has_kvm(options)) {
 		add_pair(words, "-accel", "kvm");
 		return;
 	}
-	pmu_check_files(&options->pmu);
 	add_pair(words, "-plugin", pmu_plugin_argument(&options->pmu));
 	add_pair(words, "-accel", options->tcg ? text("tcg,%s", options->tcg) : "tcg");
 }
@@ -98,12 +85,20 @@ static void add_machine(struct args *words, const struct guest_options *options)
 	add_pair(words, "-device", text("virtio-serial-%s,max_ports=2", bus_of(options)));
 }
 
+/* What serves the files puts into it what it is asked for, and a snapshot is read into it. */
+static void add_memory(struct args *words, const struct guest_options *options, int memory)
+{
+	if (memory < 0)
+		return;
+	add_pair(words, "-object",
+		 text("memory-backend-file,id=memory,share=on,mem-path=/proc/self/fd/%d,size=%ju",
+		      memory, (uintmax_t)guest_memory(options)));
+	add_pair(words, "-machine", "memory-backend=memory");
+}
+
 /* All of this machine's files, of which the guest can write none. */
 static void add_files(struct args *words, const struct guest_options *options, int files)
 {
-	/* For -m a plain number is of megabytes, and for an object of bytes. */
-	bool is_plain = !options->memory[strspn(options->memory, "0123456789")];
-
 	if (files < 0) {
 		add_pair(words, "-fsdev",
 			 "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap");
@@ -111,11 +106,6 @@ static void add_files(struct args *words, const struct guest_options *options, i
 			 text("virtio-9p-%s,fsdev=root,mount_tag=root", bus_of(options)));
 		return;
 	}
-	/* What serves the files puts into the guest's memory what it is asked for. */
-	add_pair(words, "-object",
-		 text("memory-backend-memfd,id=memory,share=on,size=%s%s", options->memory,
-		      is_plain ? "M" : ""));
-	add_pair(words, "-machine", "memory-backend=memory");
 	add_pair(words, "-chardev", text("socket,id=files,fd=%d", files));
 	add_pair(words, "-device",
 		 text("vhost-user-fs-%s,chardev=files,tag=root,queue-size=1024", bus_of(options)));
@@ -132,16 +122,34 @@ static void add_room(struct args *words, int room)
 	add_pair(words, "-device", "virtio-blk-pci,drive=room,werror=report");
 }
 
+/* Its memory, which it has already when it comes from there, is neither saved nor loaded. */
+static void add_snapshot(struct args *words, const struct guest_parts *parts)
+{
+	if (parts->table < 0)
+		return;
+	add_pair(words, "-acpitable", pmu_state_argument(parts->table));
+	add_pair(words, "-global", "migration.x-ignore-shared=on");
+	/* It runs when it is loaded, though it stood still when it was saved. */
+	add_pair(words, "-global", "migration.store-global-state=off");
+	if (parts->incoming >= 0)
+		add_pair(words, "-incoming", text("fd:%d", parts->incoming));
+	if (parts->monitor < 0)
+		return;
+	add_pair(words, "-chardev", text("socket,id=monitor,fd=%d", parts->monitor));
+	add_pair(words, "-mon", "chardev=monitor,mode=control");
+}
+
 static void build_words(struct args *words, const struct guest_options *options,
-			const struct scratch *scratch, int files, int room, int port)
+			const struct scratch *scratch, const struct guest_parts *parts)
 {
 	const char *kernel = text("%s/%s", paths_get()->kernel, options->kernel);
 
-	find_words(words, options);
 	add_machine(words, options);
-	add_files(words, options, files);
+	add_memory(words, options, parts->memory);
+	add_files(words, options, parts->files);
 	add_writable(words, options);
-	add_room(words, room);
+	add_room(words, parts->room);
+	add_snapshot(words, parts);
 	add_accelerator(words, options);
 	add_pair(words, "-cpu",
 		 text("%s%s", options->cpu, options->deterministic ? deterministic_features : ""));
@@ -155,7 +163,8 @@ static void build_words(struct args *words, const struct guest_options *options,
 	add_pair(words, "-display", "none");
 	/* The ELF kernel is entered by PVH: nothing is left to unpack in the guest. */
 	add_pair(words, "-kernel", text("%s/vmlinux", kernel));
-	add_pair(words, "-initrd", scratch->initramfs);
+	if (parts->incoming < 0)
+		add_pair(words, "-initrd", scratch->initramfs);
 	add_pair(words, "-append",
 		 text("%s %s %s %s", kernel_parameters,
 		      options->deterministic ? deterministic_parameters : "",
@@ -164,12 +173,37 @@ static void build_words(struct args *words, const struct guest_options *options,
 	add_pair(words, "-chardev",
 		 text("file,id=console,path=%s", args_double_commas(scratch->console)));
 	add_pair(words, "-serial", "chardev:console");
-	add_pair(words, "-chardev", text("socket,id=port,fd=%d", port));
+	add_pair(words, "-chardev", text("socket,id=port,fd=%d", parts->port));
 	add_pair(words, "-device", "virtserialport,chardev=port,nr=1");
 }
 
-pid_t guest_start(const struct guest_options *options, const struct scratch *scratch, int files,
-		  const sigset_t *before, int *streams)
+/* What is another's in each run is the same here. */
+char *guest_key(const struct guest_options *options, const struct qemu *qemu,
+		const struct args *files)
+{
+	const struct scratch nowhere = { .initramfs = "", .console = "" };
+	const struct guest_parts parts = { .files = strcmp(options->files, FILES_9P) ? 0 : -1,
+					   .incoming = -1,
+					   .monitor = -1 };
+	struct guest_options same = *options;
+	struct args words = { 0 }, named = { 0 };
+
+	same.pmu.report = NULL;
+	same.writable = (struct args){ 0 };
+	for (size_t i = 0; i < options->writable.count; i++)
+		args_add(&same.writable, "");
+	args_add_all(&words, qemu->argv.v);
+	build_words(&words, &same, &nowhere, &parts);
+	args_add(&named, qemu->path);
+	args_add(&named, options->pmu.plugin ? options->pmu.plugin : paths_get()->plugin);
+	args_add(&named, text("%s/%s/vmlinux", paths_get()->kernel, options->kernel));
+	args_add_all(&named, files->v);
+	return snapshot_key(&words, &named);
+}
+
+pid_t guest_start(const struct guest_options *options, const struct qemu *qemu,
+		  const struct scratch *scratch, const struct guest_parts *parts,
+		  const sigset_t *before)
 {
 	struct args words = { 0 };
 	struct process_start start = {
@@ -179,27 +213,18 @@ pid_t guest_start(const struct guest_options *options, const struct scratch *scr
 		.death_signal = SIGKILL,
 		.mask = before,
 	};
-	/* A guest of a guest pays for each device, too. */
-	int room = guest_has_kvm(options) ? -1 : room_open(scratch->folder);
-	int pair[2];
 	pid_t pid;
-	int log = open(scratch->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	int log = open(scratch->log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
 
-	if (log < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
-		fail("the guest's streams: %s", strerror(errno));
-	fcntl(pair[0], F_SETFD, FD_CLOEXEC);
-	build_words(&words, options, scratch, files, room, pair[1]);
+	if (log < 0)
+		fail("%s: %s", scratch->log, strerror(errno));
+	args_add_all(&words, qemu->argv.v);
+	build_words(&words, options, scratch, parts);
 	start.argv = words.v;
 	start.out = start.err = log;
 	pid = process_start(&start);
 	if (pid < 0)
 		fail("%s: %s", words.v[0], strerror(errno));
-	close(pair[1]);
 	close(log);
-	if (files >= 0)
-		close(files);
-	if (room >= 0)
-		close(room);
-	*streams = pair[0];
 	return pid;
 }

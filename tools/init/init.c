@@ -20,6 +20,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/random.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
@@ -61,6 +62,7 @@ struct job {
 	const char *output;
 	const char *errors;
 	const char *now;    /* SECONDS.NANOSECONDS: the host's time of day when it sent the job */
+	const char *seed;   /* of random numbers */
 	const char *window; /* ROWS:COLUMNS of the terminal */
 	bool fixed;         /* the same random numbers each time */
 	bool signals;       /* a signal that ends a child of the job's is the job's end, too */
@@ -77,6 +79,10 @@ struct stream {
 	int fd;
 	uint8_t type;
 };
+
+/* What is to be read ahead (ahead.h). */
+static char *ahead;
+static size_t ahead_size;
 
 static struct job job = {
 	.cwd = "/",
@@ -102,8 +108,20 @@ static void mount_or_give_up(const char *from, const char *at, const char *type,
 		give_up("cannot mount %s in the guest: %s", at, strerror(errno));
 }
 
+/* For --verbose. It goes with the next frame. */
+static void end_phase(const char *name)
+{
+	struct wire_phase phase = { 0 };
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	phase.nanoseconds = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+	snprintf(phase.name, sizeof(phase.name), "%s", name);
+	port_put(WIRE_PHASE, &phase, sizeof(phase));
+}
+
 /* What the host sends until a frame of it is empty. */
-static char *receive_job(size_t *size)
+static char *receive(size_t *size)
 {
 	struct wire_header header;
 	char *data = NULL;
@@ -113,7 +131,7 @@ static char *receive_job(size_t *size)
 		port_read(&header, sizeof(header));
 		data = realloc(data, *size + header.size + 1);
 		if (!data)
-			give_up("no memory for the job in the guest");
+			give_up("no memory for what is sent to the guest");
 		port_read(data + *size, header.size);
 		*size += header.size;
 		data[*size] = 0;
@@ -145,6 +163,26 @@ static void set_clock(const char *now)
 	clock_settime(CLOCK_REALTIME, &time);
 }
 
+/*
+ * A guest that starts from a snapshot has the random numbers of all others that do: it forgets
+ * them. seed: hexadecimal.
+ */
+static void seed_random(const char *seed)
+{
+	struct {
+		struct rand_pool_info info;
+		unsigned char bytes[WIRE_SEED];
+	} entropy = { .info = { .entropy_count = 8 * WIRE_SEED, .buf_size = WIRE_SEED } };
+	int fd = open("/dev/urandom", O_WRONLY | O_CLOEXEC);
+
+	for (size_t i = 0; i < WIRE_SEED; i++)
+		if (sscanf(seed + 2 * i, "%2hhx", &entropy.bytes[i]) != 1)
+			give_up("no seed for the guest's random numbers");
+	if (fd < 0 || ioctl(fd, RNDADDENTROPY, &entropy) || ioctl(fd, RNDRESEEDCRNG))
+		give_up("the guest's random numbers: %s", strerror(errno));
+	close(fd);
+}
+
 static void take_setting(const char *key, char *value)
 {
 	if (!strcmp(key, "cwd"))
@@ -159,6 +197,8 @@ static void take_setting(const char *key, char *value)
 		append(&job.groups, value);
 	else if (!strcmp(key, "now"))
 		job.now = value;
+	else if (!strcmp(key, "seed"))
+		job.seed = value;
 	else if (!strcmp(key, "limit"))
 		append(&job.limits, value);
 	else if (!strcmp(key, "umask"))
@@ -201,8 +241,11 @@ static void read_job(void)
 	size_t size;
 	char *data, *end;
 
+	end_phase("the guest's init");
 	port_send(WIRE_HELLO, "", 0);
-	data = receive_job(&size);
+	data = receive(&size);
+	ahead = receive(&ahead_size);
+	end_phase("job");
 	end = data + size;
 
 	for (char *at = data; at < end; at += strlen(at) + 1) {
@@ -217,6 +260,8 @@ static void read_job(void)
 	}
 	if (!job.fixed && job.now)
 		set_clock(job.now);
+	if (!job.fixed && job.seed)
+		seed_random(job.seed);
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)
@@ -301,11 +346,11 @@ static void fix_devices(void)
 }
 
 /* Memory, and what does not fit goes where vpmu has made room for it. */
-static void mount_scratch(void)
+static void mount_scratch(bool has_room)
 {
 	char options[64] = "mode=0755,size=80%";
 
-	if (!swapon("/dev/vda", 0))
+	if (has_room)
 		snprintf(options, sizeof(options), "mode=0755,nr_inodes=0,size=%llu", WIRE_ROOM);
 	mount_or_give_up("scratch", "/scratch", "tmpfs", 0, options);
 	mkdir("/scratch/upper", 0755);
@@ -355,13 +400,13 @@ static void start_loopback(void)
 	close(fd);
 }
 
-static void mount_root(void)
+static void mount_root(bool has_room)
 {
 	static const char options_9p[] = "trans=virtio,version=9p2000.L,msize=262144,cache=loose";
 
 	mount_or_give_up("root", "/lower", job.files, MS_RDONLY,
 			 strcmp(job.files, "9p") ? NULL : options_9p);
-	mount_scratch();
+	mount_scratch(has_room);
 	mount_layer("", "/scratch/upper", "/scratch/work");
 	mount_or_give_up("proc", "/new/proc", "proc", 0, NULL);
 	mount_or_give_up("sys", "/new/sys", "sysfs", 0, NULL);
@@ -376,43 +421,6 @@ static void mount_root(void)
 	symlink("/proc/self/fd/0", "/new/dev/stdin");
 	symlink("/proc/self/fd/1", "/new/dev/stdout");
 	symlink("/proc/self/fd/2", "/new/dev/stderr");
-}
-
-static char *read_file(const char *path, size_t *size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	char *data;
-	size_t have = 0;
-
-	if (fd < 0 || fstat(fd, &st))
-		give_up("cannot open %s in the guest: %s", path, strerror(errno));
-	data = malloc((size_t)st.st_size + 1);
-	if (!data)
-		give_up("no memory for %s in the guest", path);
-	while (have < (size_t)st.st_size) {
-		ssize_t n = read(fd, data + have, (size_t)st.st_size - have);
-
-		if (n <= 0)
-			break;
-		have += (size_t)n;
-	}
-	close(fd);
-	data[have] = 0;
-	*size = have;
-	return data;
-}
-
-static void read_files_ahead(void)
-{
-	size_t size;
-	char *texts;
-
-	if (access("/ahead", F_OK))
-		return;
-	texts = read_file("/ahead", &size);
-	ahead_read(texts, size, "/lower");
-	free(texts);
 }
 
 /* As they are here, in place of what the scratch layer would have kept. */
@@ -846,23 +854,29 @@ static void bring_out(void)
 
 int main(void)
 {
+	bool has_room;
 	int status;
 
 	mount("dev", "/dev", "devtmpfs", 0, NULL);
 	mount("proc", "/proc", "proc", 0, NULL);
 	mount("sys", "/sys", "sysfs", 0, NULL);
 	umask(0);
+	end_phase("the guest's kernel");
 	load_own_modules();
-	port_open();
-	read_job();
 	set_sysctls();
 	start_loopback();
-	mount_root();
+	has_room = !swapon("/dev/vda", 0);
+	port_open();
+	/* Snapshots are taken here. */
+	read_job();
+	mount_root(has_room);
 	mount_writable();
 	if (job.regions)
 		make_control();
+	end_phase("mounts");
 	load_job_modules();
-	read_files_ahead();
+	ahead_read(ahead, ahead_size, "/lower");
+	end_phase("reading ahead");
 	umask(022);
 	if (job.maps)
 		place_jit_maps(job.maps);

@@ -21,6 +21,9 @@
 #define WIRE_SOCKET   "socket"
 #define WIRE_TERMINAL "terminal"
 
+/* Bytes of randomness that come with a job. */
+#define WIRE_SEED 32
+
 /* The named pipes by which the job tells perf what to count (vpmu/region.h). */
 #define WIRE_CONTROL "/dev/vpmu-control"
 #define WIRE_ANSWER  "/dev/vpmu-answer"
@@ -31,10 +34,12 @@ enum wire_type {
 	WIRE_STDERR,
 	WIRE_STATUS, /* int32_t: the job's wait status; the last frame */
 	WIRE_ERROR,  /* text: the guest cannot do the job; the last frame */
-	/* In their order. The rest of the initramfs is no secret; the job may be one. */
+	/* In their order. The initramfs and a saved start are no secrets; the job may be one. */
 	WIRE_HELLO, /* the guest's first word: it takes a job */
 	WIRE_JOB, /* to the guest: a part of the job, which is strings "key=value"; size 0: the end
 		   */
+	WIRE_AHEAD,   /* to the guest, behind the job: what it is to read ahead; size 0: the end */
+	WIRE_PHASE,   /* struct wire_phase: a phase of the start has ended */
 	WIRE_STARTED, /* the job runs */
 	WIRE_MORE,    /* the job may be sent more input */
 	WIRE_SIGNAL,  /* to the guest: int32_t, a signal for the job */
@@ -59,6 +64,12 @@ struct wire_header {
 	uint8_t type;
 	uint8_t zero;
 	uint16_t size;
+};
+
+/* A phase that ends, by the guest's monotonic clock. */
+struct wire_phase {
+	int64_t nanoseconds;
+	char name[24]; /* ended by a NUL */
 };
 
 /* When it was last changed. */
