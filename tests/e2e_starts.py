@@ -96,7 +96,7 @@ def damaged(runs, count):
     got, said = runs.count()
     after = runs.snapshots()
     check("with a damaged snapshot the guest boots, one line says so, and it is made again",
-          got == count and len(re.findall("damaged", said)) == 1 and KEPT in said
+          got == count and len(re.findall("cannot be restored", said)) == 1 and KEPT in said
           and before.keys() == after.keys() and before != after, said, before, after)
 
 

@@ -191,7 +191,7 @@ void launch_save(void)
 
 void launch_discard(void)
 {
-	warn("the snapshot is damaged: the guest boots");
+	warn("the guest cannot be restored from its snapshot: it boots");
 	snapshot_remove(key);
 }
 

@@ -97,7 +97,8 @@ int snapshot_open(const char *key, uint64_t memory_size)
 		futimens(fd, NULL);
 		return fd;
 	}
-	warn("a snapshot that is damaged or not this user's is not used, and made again");
+	warn("the guest cannot be restored from its snapshot, which is damaged or not this user's "
+	     "alone: it boots");
 	close(fd);
 	snapshot_remove(key);
 	return -1;
