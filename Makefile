@@ -27,7 +27,8 @@ dkms:
 VERSION = $(shell sed -n "s/^ *version: '\(.*\)',/\1/p" meson.build)
 BUNDLE = build/vpmu-$(VERSION)-x86_64.tar
 BUNDLED = tools/bundle LICENSE $(wildcard build/vpmu build/tools/vpmu-launcher \
-	build/tools/init/vpmu-init build/hosts/qemu/libvpmu-qemu.so build/docs/vpmu.3 docs/vpmu.1 \
+	build/tools/init/vpmu-init build/tools/gate/count/vpmu-count \
+	build/tools/gate/count/vpmu-sample build/hosts/qemu/libvpmu-qemu.so build/docs/vpmu.3 docs/vpmu.1 \
 	build/qemu/contents build/kernel/*/release /usr/bin/perf)
 
 bundle: all

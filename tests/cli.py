@@ -56,13 +56,13 @@ esac
 def usage():
     done = vpmu("--help")
     check("--help names the subcommands", done.returncode == 0 and not done.stderr
-          and all(name in done.stdout for name in ("run", "perf", "exec", "info")), done)
+          and all(name in done.stdout for name in ("run", "perf", "exec", "gate", "info")), done)
     done = vpmu("--version")
     check("--version prints the version", re.fullmatch(r"vpmu \d+\.\d+\.\d+\n", done.stdout), done)
     refused("no command is refused", [], "run", "perf", "exec", "info")
     refused("an unknown command is refused", ["fly"], "`fly'", "run", "perf", "exec", "info")
     refused("an unknown option is refused", ["--fly"], "`--fly'", "--help")
-    for command in ("run", "perf", "exec", "info"):
+    for command in ("run", "perf", "exec", "gate", "info"):
         done = vpmu(command, "--help")
         check(f"{command} --help says how it is used", done.returncode == 0 and not done.stderr
               and done.stdout.startswith(f"usage: vpmu {command}"), done)
@@ -480,7 +480,7 @@ def full_output():
 def manual():
     with open("docs/vpmu.1", encoding="utf-8") as file:
         page = file.read().replace("\\-", "-")
-    for command in ("run", "perf", "info", "bench", "replay"):
+    for command in ("run", "perf", "gate", "info", "bench", "replay"):
         said = vpmu(command, "--help").stdout
         section = page.split(f'.SH "VPMU {command.upper()}"\n')[1].split(".SH")[0]
         told = set(re.findall(r"(?m)^  (--[a-z-]+)", said))

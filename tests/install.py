@@ -142,10 +142,12 @@ def command(prefix):
     plugin = found(prefix, "libvpmu-qemu.so")
     check("it finds its plugin", plugin and re.search(
         rf"(?m)^ *plugin +{re.escape(plugin)}$", run(prefix + "/bin/vpmu", "info").stdout), plugin)
-    check("the traces that the benchmarks replay and the guest's first program are beside it",
-          plugin and {found(prefix, name) for name in ("one.trace", "vpmu-init")} == {
+    check("the traces that the benchmarks replay and the guest's programs are beside it",
+          plugin and {found(prefix, name) for name in ("one.trace", "vpmu-init", "vpmu-count",
+                                                       "vpmu-sample")} == {
               os.path.dirname(os.path.realpath(prefix + "/bin/vpmu")) + path
-              for path in ("/bench/traces/one.trace", "/tools/init/vpmu-init")})
+              for path in ("/bench/traces/one.trace", "/tools/init/vpmu-init",
+                           "/tools/gate/count/vpmu-count", "/tools/gate/count/vpmu-sample")})
     plot = found(prefix, "plot")
     check("the program that draws figures is beside it, and can be run", plugin and plot
           and plot.endswith("/bench/figures/plot") and os.access(plot, os.X_OK), plot)

@@ -17,6 +17,7 @@ static const char usage[] =
 	"  run        start a QEMU with a PMU in its guest\n"
 	"  perf       run perf, and a command under it, in a throw-away guest with a PMU\n"
 	"  exec       run a command in a throw-away guest with a PMU\n"
+	"  gate       compare a command's counts with a baseline, and fail if they have grown\n"
 	"  bench      measure what a PMU costs: exits, overflow interrupts, guests\n"
 	"  replay     what a recorded trace holds, and what serving its guest costs\n"
 	"  info       what this machine, this QEMU and a PMU offer, event by event\n"
@@ -29,7 +30,8 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{ "run", command_run },     { "perf", command_perf },     { "exec", command_exec },
-	{ "bench", command_bench }, { "replay", command_replay }, { "info", command_info },
+	{ "gate", command_gate },   { "bench", command_bench },   { "replay", command_replay },
+	{ "info", command_info },
 };
 
 static int run(int argc, char **argv)
@@ -37,7 +39,7 @@ static int run(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : NULL;
 
 	if (!name)
-		fail("which command? There are run, perf, exec, bench, replay and info "
+		fail("which command? There are run, perf, exec, gate, bench, replay and info "
 		     "(and --help, --version)");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (!strcmp(name, commands[i].name))
@@ -52,7 +54,7 @@ static int run(int argc, char **argv)
 	}
 	if (name[0] == '-')
 		fail("unknown option `%s'; there are --help and --version", name);
-	fail("unknown command `%s'; there are run, perf, exec, bench, replay and info", name);
+	fail("unknown command `%s'; there are run, perf, exec, gate, bench, replay and info", name);
 }
 
 /* A file that is opened would get the number of a closed standard stream, and be taken for it. */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * vpmu perf: run perf, and a command under it, in a throw-away guest (guest/guest.h). Here
- * is what is perf's: finding it, what it writes, and what its status does not say.
+ * is what is perf's: what it writes, and what its status does not say.
  */
 #define _GNU_SOURCE
 #include "commands.h"
 #include "guest/guest.h"
+#include "perf_program.h"
 #include "perf_words.h"
 #include "qemu.h"
 #include "scaled.h"
@@ -26,61 +27,6 @@ const char perf_usage[] =
 	"Runs perf in a throw-away guest with a PMU. The guest sees this machine's files;\n"
 	"what it writes is lost, but for perf's own output files and what --bring-out names.\n"
 	"Exits as perf does, which is as COMMAND does; with 128 + N if signal N ends it.\n";
-
-static bool is_elf(const char *path)
-{
-	char magic[4] = "";
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	bool elf = fd >= 0 && read(fd, magic, 4) == 4 && !memcmp(magic, "\177ELF", 4);
-
-	if (fd >= 0)
-		close(fd);
-	return elf;
-}
-
-/* On some systems perf is a script that looks for perf_VERSION of the running kernel. */
-static const char *find_versioned(const char *perf, const char *release)
-{
-	static const char *const others[] = { "6.12", "6.1", "5.10" };
-	unsigned int major, minor;
-	const char *found;
-
-	if (release && sscanf(release, "%u.%u", &major, &minor) == 2) {
-		found = text("%s_%u.%u", perf, major, minor);
-		if (is_elf(found))
-			return found;
-	}
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-		found = text("%s_%s", perf, others[i]);
-		if (is_elf(found))
-			return found;
-	}
-	return perf;
-}
-
-/*
- * This machine's, or else a bundle's, which is there for the guest as well. What serves no kernel
- * but this machine's own is a script.
- */
-static void add_perf(struct args *words, const char *release)
-{
-	const struct paths *paths = paths_get();
-	const char *perf = g_find_program_in_path("perf");
-
-	if (perf && !is_elf(perf))
-		perf = find_versioned(perf, release);
-	if (!perf && !paths->perf)
-		fail("there is no perf on PATH: install the package linux-perf");
-	if (!paths->perf || (perf && is_elf(perf))) {
-		args_add(words, perf);
-		return;
-	}
-	args_add(words, paths->loader);
-	args_add(words, "--inhibit-cache");
-	args_add(words, "--library-path");
-	args_add(words, paths->libraries);
-	args_add(words, paths->perf);
-}
 
 /* --- the files that perf writes ------------------------------------------------------------ */
 
@@ -271,7 +217,7 @@ int command_perf(int argc, char **argv)
 		return 0;
 	if (!argv[at])
 		fail("perf: which perf command? For example: vpmu perf stat -- true");
-	add_perf(&job.words, kernel_release(options.kernel));
+	perf_program_add(&job.words, kernel_release(options.kernel));
 	args_add(&job.words, argv[at]);
 	if (options.regions)
 		add_regions(&job.words, argv[at]);

@@ -18,6 +18,7 @@
 
 #include <signal.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct guest_options {
 	struct pmu_options pmu;
@@ -57,6 +58,10 @@ extern const char guest_usage[];
  */
 int guest_options_take(struct guest_options *options, char **argv, const char *usage);
 
+/* The parts of that: take argv[*i] if it is one of them; check them when all are taken. */
+bool guest_option_take(struct guest_options *options, char **argv, int *i);
+void guest_options_settle(struct guest_options *options);
+
 bool guest_has_kvm(const struct guest_options *options);
 /* Bytes. */
 uint64_t guest_memory(const struct guest_options *options);
@@ -72,6 +77,7 @@ struct guest_job {
 	const char *maps; /* a folder of JIT maps that belong into the guest's /tmp; NULL: none */
 	int instead_of_term; /* the signal that it gets for SIGTERM; 0: that one */
 	bool child_signals;  /* a signal that ends a child of the program is its end, too */
+	bool as_root;        /* it is root's in the guest, and not the caller's */
 };
 
 /*

@@ -59,13 +59,13 @@ static void put_number(FILE *job, const char *key, unsigned int value)
 	put(job, key, text("%u", value));
 }
 
-static void put_identity(FILE *job)
+static void put_identity(FILE *job, bool as_root)
 {
 	int count = getgroups(0, NULL);
 	gid_t *groups = g_new(gid_t, (size_t)count + 1);
 
-	put_number(job, "uid", getuid());
-	put_number(job, "gid", getgid());
+	put_number(job, "uid", as_root ? 0 : getuid());
+	put_number(job, "gid", as_root ? 0 : getgid());
 	count = getgroups(count, groups);
 	for (int i = 0; i < count; i++)
 		put_number(job, "group", groups[i]);
@@ -178,7 +178,7 @@ static void put_job(FILE *to, const struct guest_options *options, const struct 
 		fail("the working directory: %s", strerror(errno));
 	put(to, "cwd", cwd);
 	put(to, "files", options->files);
-	put_identity(to);
+	put_identity(to, job->as_root);
 	put_umask(to);
 	/* Addresses depend on that of the stack. */
 	if (!options->deterministic)

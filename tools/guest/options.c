@@ -108,7 +108,7 @@ static bool take_switch(struct guest_options *options, const char *word)
 	return false;
 }
 
-static bool take_option(struct guest_options *options, char **argv, int *i)
+bool guest_option_take(struct guest_options *options, char **argv, int *i)
 {
 	const struct option_text known[] = {
 		{ "--accel", &options->accel },   { "--cpu", &options->cpu },
@@ -229,7 +229,7 @@ static void settle_kvm(struct guest_options *options)
 		options->cpu = text("%s,pmu=off", options->cpu);
 }
 
-static void settle(struct guest_options *options)
+void guest_options_settle(struct guest_options *options)
 {
 	check_options(options);
 	if (guest_has_kvm(options))
@@ -253,11 +253,11 @@ int guest_options_take(struct guest_options *options, char **argv, const char *u
 			i++;
 			break;
 		}
-		if (!take_option(options, argv, &i))
+		if (!guest_option_take(options, argv, &i))
 			fail("%s: unknown option `%s' (vpmu %s --help lists them; the options of "
 			     "what it runs come after that)",
 			     argv[0], argv[i], argv[0]);
 	}
-	settle(options);
+	guest_options_settle(options);
 	return i;
 }
