@@ -466,6 +466,63 @@ def automatic(work):
     check("--pmu says otherwise", told["name"] == "intel-v2", told)
 
 
+GATE = """format = 1
+[environment]
+libc = "x"
+[benchmark.x]
+command = ["true"]
+runs = 1
+[benchmark.x.total]
+"instructions:u" = [1, 2]
+"instructions:k" = [1, 2]
+"branches:u" = [1, 2]
+"branches:k" = [1, 2]
+"syscalls" = [1, 2]
+"page-faults" = [1, 2]
+"context-switches" = [1, 2]
+"""
+
+
+def gate_refuses(work):
+    folder = work + "/gate"
+    os.makedirs(folder + "/vpmu-gate")
+    for words, *said in (
+            ([], "vpmu.toml"), (["nosuch"], "`nosuch'"), (["--"], "which command"),
+            (["--fly"], "`--fly'", "--save"), (["--save", "--compare", "--", "true"], "--compare"),
+            (["--limit", "cycles=1%", "--", "true"], "`cycles'", "instructions:u"),
+            (["--limit", "syscalls", "--", "true"], "EVENT=N%"),
+            (["--warn", "syscalls=-1%", "--", "true"], "per cent"),
+            (["--runs", "0", "--", "true"], "--runs"),
+            (["--functions", "no", "--", "true"], "always"),
+            (["--baseline", "../x", "--", "true"], "--baseline"),
+            (["--baseline", "none", "--", "true"], "vpmu-gate/none.toml", "--save"),
+            (["--cpus", "2", "--", "true"], "--cpus 1"),
+            (["--regions", "--", "true"], "--regions"),
+            (["--functions", "never", "--folded", "-", "--", "true"], "--folded"),
+            (["--save", "--", "no-such-program"], "`no-such-program'")):
+        refused(f"gate {' '.join(words)} is refused", ["gate", *words], *said, cwd=folder)
+    for text, *said in (
+            ("x", "line 1"), ("runs = 0", "`runs'"), ("fly = 1", "`fly'", "benchmark"),
+            ("[benchmark.x]", "`command'"), ("[benchmark.x]\ncommand = []", "`command'"),
+            ("[benchmark.x]\ncommand = 'a'\nfly = 1", "`fly'", "exit-status"),
+            ("[benchmark.'a b']\ncommand = 'a'", "`a b'"), ("[limits]\ncycles = '1%'", "`cycles'"),
+            ("[limits]\nsyscalls = 1", "`syscalls'", "false")):
+        with open(folder + "/bad.toml", "w", encoding="utf-8") as file:
+            file.write(text)
+        refused(f"gate refuses a configuration {text!r}", ["gate", "--config", "bad.toml"],
+                "bad.toml", *said, cwd=folder)
+    for change, *said in (
+            (("format = 1", "format = 2"), "`format'"), (("runs = 1", "runs = 0"), "`runs'"),
+            (("[1, 2]", "[2, 1]"), "LEAST"), (("[1, 2]", "[1, -2]"), "LEAST"),
+            (("[1, 2]", "1"), "LEAST"), (("\"syscalls\"", "\"calls\""), "`calls'"),
+            (("\"syscalls\" = [1, 2]", ""), "syscalls"), (("[benchmark.x.total]", ""), "there is no"),
+            (("libc = \"x\"", "libc = x"), "line 3"), (("format = 1", "format = 1\nx = 1"), "`x'")):
+        with open(folder + "/vpmu-gate/main.toml", "w", encoding="utf-8") as file:
+            file.write(GATE.replace(*change, 1))
+        refused(f"gate refuses a baseline with {change[1]!r} for {change[0]!r}",
+                ["gate", "--", "true"], "vpmu-gate/main.toml", *said, cwd=folder)
+
+
 def full_output():
     """What cannot be written is no success."""
     with open("/dev/full", "w", encoding="ascii") as full:
@@ -507,6 +564,7 @@ def main():
         info_json(work)
         real_models(work)
         automatic(work)
+        gate_refuses(work)
         full_output()
         manual()
     finally:

@@ -53,6 +53,12 @@ void run_begin(const struct guest_options *options)
 	sigaction(SIGHUP, &action, NULL);
 }
 
+static void end_if_interrupted(void)
+{
+	if (interrupted)
+		exit(128 + interrupted);
+}
+
 static const char *file_in_scratch(const char *name)
 {
 	return text("%s/%s", scratch.folder, name);
@@ -75,6 +81,7 @@ static int run_guest(const struct guest_options *options, struct guest_job *job)
 	struct guest_options copy = *options;
 	int status;
 
+	end_if_interrupted();
 	fflush(NULL);
 	child = fork();
 	if (child < 0)
@@ -86,8 +93,7 @@ static int run_guest(const struct guest_options *options, struct guest_job *job)
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
 	child = 0;
-	if (interrupted)
-		exit(128 + interrupted);
+	end_if_interrupted();
 	return process_exit_status(status);
 }
 
