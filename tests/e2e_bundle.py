@@ -73,7 +73,7 @@ class Machine:
         environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/home/user", **variables}
         return subprocess.run([*NAMESPACE, "sh", "-ec", ENTER, "sh", self.root, *words],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=120, check=False, env=environment)
+                              timeout=900, check=False, env=environment)
 
     def counts(self, *command):
         """User-mode instructions, and what perf and the command have said."""
@@ -160,6 +160,13 @@ def without_libc(machine):
           count == 80000004, count, done)
     done = machine.vpmu("exec", "--", "loop")
     check("... and one runs in the guest", done.returncode == 0 and not done.stderr, done)
+    done = machine.vpmu("gate", "--save", "--runs", "1", "--functions", "never", "--", "loop")
+    baseline = ""
+    if os.path.exists(machine.home + "/vpmu-gate/main.toml"):
+        with open(machine.home + "/vpmu-gate/main.toml", encoding="utf-8") as file:
+            baseline = file.read()
+    check("... and one is a baseline for vpmu gate", done.returncode == 0
+          and '"instructions:u" = [80000004, 80000004]' in baseline, done, baseline)
     sentence = "... and Alpine's shell"
     busybox = shutil.which("busybox")
     if not busybox or not is_static(busybox):
