@@ -195,7 +195,7 @@ static bool print_uncounted(const char *line, enum family family, bool models)
 }
 
 /* Why interrupts of the counters have not come. */
-static void print_lost(const char *line)
+static bool print_lost(const char *line)
 {
 	unsigned long long base;
 	unsigned int number;
@@ -207,23 +207,28 @@ static void print_lost(const char *line)
 	else if (sscanf(line, "apic-base %llx", &base) == 1)
 		warn("the guest has moved its local APIC to %#llx: QEMU has left it at 0xfee00000",
 		     base);
+	else
+		return false;
+	return true;
 }
 
-void pmu_print_report(int fd, const struct pmu_options *options)
+bool pmu_print_report(int fd, const struct pmu_options *options)
 {
 	const enum vpmu_vendor_id vendor = pmu_config(options).vendor;
 	enum family family = family_unknown(vendor);
 	int own = dup(fd);
 	FILE *file = own < 0 ? NULL : fdopen(own, "r");
 	unsigned int signature;
+	bool complete = true;
 	char line[256];
 
 	if (!file)
-		return;
+		return true;
 	while (fgets(line, sizeof(line), file))
 		if (sscanf(line, "cpu %x", &signature) == 1)
 			family = family_of(vendor, signature);
-		else if (!print_uncounted(line, family, pmu_models(options)))
-			print_lost(line);
+		else if (print_uncounted(line, family, pmu_models(options)) || print_lost(line))
+			complete = false;
 	fclose(file);
+	return complete;
 }

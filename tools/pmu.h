@@ -63,8 +63,8 @@ struct vpmu_config pmu_config(const struct pmu_options *options);
 /*
  * What the report at fd says, from where fd stands on: a line on stderr for each encoding
  * that was not counted, with the event's name if it is known, and for each reason why an
- * interrupt has not come.
+ * interrupt has not come. False if there is one.
  */
-void pmu_print_report(int fd, const struct pmu_options *options);
+bool pmu_print_report(int fd, const struct pmu_options *options);
 
 #endif

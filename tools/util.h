@@ -11,6 +11,8 @@
 
 /* The exit status of every refusal: bad usage, or something that is missing. */
 #define EXIT_REFUSED 2
+/* Not all that was asked for has been counted; in vpmu gate, a count is more than its limit. */
+#define EXIT_BEYOND 3
 
 /* Print "vpmu: ...", one line, to stderr and exit with EXIT_REFUSED. */
 _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

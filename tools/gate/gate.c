@@ -17,8 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXIT_REGRESSION 3
-
 /* What seems to be more is counted so often again: it has to be more each time. */
 #define CONFIRMATIONS 2
 
@@ -489,5 +487,5 @@ int command_gate(int argc, char **argv)
 	print_all(&comparison);
 	if (options.save)
 		save(path, &now);
-	return comparison.worst == VERDICT_FAILURE ? EXIT_REGRESSION : 0;
+	return comparison.worst == VERDICT_FAILURE ? EXIT_BEYOND : 0;
 }

@@ -81,6 +81,7 @@ static int run_guest(const struct guest_options *options, struct guest_job *job)
 	struct guest_options copy = *options;
 	int status;
 
+	copy.strict = true;
 	end_if_interrupted();
 	fflush(NULL);
 	child = fork();
@@ -165,7 +166,10 @@ void run_count(const struct guest_options *options, const struct benchmark *benc
 	add_program(&job, "vpmu-count", counts);
 	args_add_all(&job.words, benchmark->command.v);
 	args_add(&job.out, counts);
-	status = run_guest(options, &job);
+	if (run_guest(options, &job) == EXIT_BEYOND) {
+		show_output();
+		exit(EXIT_BEYOND);
+	}
 	if (!g_file_get_contents(counts, &data, NULL, NULL))
 		end_without_count(benchmark, "there is no count of it; why not is above");
 	if (!result_take_run(result, data, &status))

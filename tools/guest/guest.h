@@ -38,6 +38,7 @@ struct guest_options {
 	struct args writable; /* folders that the guest may write in, as the user named them */
 	bool regions;         /* the program says which parts of it count (vpmu/region.h) */
 	bool deterministic;   /* nothing that changes from run to run reaches the program */
+	bool strict;          /* what is not counted makes the run a failure */
 	bool no_snapshot;     /* the guest boots, and is not kept */
 	bool verbose;         /* say how long each phase takes */
 };

@@ -49,6 +49,7 @@ const char guest_usage[] =
 	"                     --pmu is auto or off then\n"
 	"  --module FILE[:PARAMETERS]\n"
 	"                     load this module of the guest's kernel first; repeatable, in order\n"
+	"  --strict           exit with 3 if the guest wanted an event that is not counted\n"
 	"  --no-snapshot      boot the guest, though one is kept that has booted already\n"
 	"  --verbose          say how long each phase of the run takes\n"
 	"  --help             this text\n";
@@ -98,6 +99,7 @@ static bool take_switch(struct guest_options *options, const char *word)
 		{ "--bring-out-all", &options->out_all },
 		{ "--regions", &options->regions },
 		{ "--deterministic", &options->deterministic },
+		{ "--strict", &options->strict },
 		{ "--no-snapshot", &options->no_snapshot },
 		{ "--verbose", &options->verbose },
 	};

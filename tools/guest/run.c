@@ -226,8 +226,8 @@ int guest_run(struct guest_options *options, const struct guest_job *job)
 	if (error)
 		fail("%s", error);
 	status = run(options, job, &qemu, &out, &before);
-	if (report >= 0)
-		pmu_print_report(report, &options->pmu);
+	if (report >= 0 && !pmu_print_report(report, &options->pmu) && options->strict && !status)
+		status = EXIT_BEYOND;
 	if (options->verbose)
 		phases_print();
 	return status;
