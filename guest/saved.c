@@ -100,16 +100,17 @@ static void turn(struct seen *own)
 	own->bad += own->pmis != own->expected;
 }
 
-/* Stand still for a while. */
+/* Stand still for a while. An interrupt that comes before the HLT has to wait for it. */
 static void doze(struct seen *own)
 {
 	uint64_t ticks = own->ticks;
 
+	interrupts_off();
 	apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
 	apic_write(APIC_TIMER_COUNT, 1000000);
 	while (own->ticks == ticks)
 		__asm__ volatile("sti; hlt; cli");
-	__asm__ volatile("sti");
+	interrupts_on();
 }
 
 static void start(void)
