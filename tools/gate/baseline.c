@@ -51,16 +51,6 @@ static struct range read_range(const char *path, const char *where, const char *
 			       (uint64_t)json_integer_value(most) };
 }
 
-static void read_count(const char *path, const char *where, const char *name, json_t *value,
-		       struct range counts[COUNT_EVENTS])
-{
-	int event = count_find(name);
-
-	if (event < 0)
-		fail("%s: %s: there is no count `%s', but %s", path, where, name, count_list());
-	counts[event] = read_range(path, where, name, value);
-}
-
 static void read_counts(const char *path, const char *where, json_t *table,
 			struct range counts[COUNT_EVENTS])
 {
@@ -69,7 +59,9 @@ static void read_counts(const char *path, const char *where, json_t *table,
 
 	if (!json_is_object(table))
 		fail("%s: the table [%s] is missing", path, where);
-	json_object_foreach(table, name, value) read_count(path, where, name, value, counts);
+	json_object_foreach(table, name, value)
+		counts[count_find(text("%s: %s", path, where), name)] =
+			read_range(path, where, name, value);
 	if (json_object_size(table) != COUNT_EVENTS)
 		fail("%s: %s has not all counts: %s", path, where, count_list());
 }
@@ -81,12 +73,8 @@ static void read_processes(struct benchmark_result *benchmark, const char *path,
 
 	json_object_foreach(table, name, counts)
 	{
-		struct process_counts *process;
+		struct process_counts *process = result_add_process(benchmark, name);
 
-		benchmark->processes = g_renew(struct process_counts, benchmark->processes,
-					       benchmark->process_count + 1);
-		process = &benchmark->processes[benchmark->process_count++];
-		*process = (struct process_counts){ .name = g_strdup(name) };
 		read_counts(path, text("benchmark.%s.process.%s", benchmark->name, name), counts,
 			    process->counts);
 	}

@@ -94,14 +94,6 @@ static bool compare_function(const struct pair *pair, const char *name,
 	return (uint64_t)llabs(grown) > error + SAMPLES_LEAST * pair->now->profile.period;
 }
 
-static bool is_among(const struct profile *profile, const char *name)
-{
-	for (size_t i = 0; i < profile->function_count; i++)
-		if (!strcmp(profile->functions[i].name, name))
-			return true;
-	return false;
-}
-
 struct function_change *pair_functions(const struct pair *pair, size_t *count)
 {
 	const struct profile *before = pair->before ? &pair->before->profile : NULL;
@@ -115,7 +107,7 @@ struct function_change *pair_functions(const struct pair *pair, size_t *count)
 	for (size_t i = 0; i < now->function_count; i++)
 		*count += compare_function(pair, now->functions[i].name, &changes[*count]);
 	for (size_t i = 0; i < before->function_count; i++)
-		if (!is_among(now, before->functions[i].name))
+		if (!profile_has(now, before->functions[i].name))
 			*count +=
 				compare_function(pair, before->functions[i].name, &changes[*count]);
 	qsort(changes, *count, sizeof(*changes), by_size);
@@ -139,12 +131,23 @@ char *grouped(uint64_t number)
 	return g_string_free(result, FALSE);
 }
 
+char *now_text(const struct change *change)
+{
+	return grouped(change->per_cent > 0 ? change->now.least : change->now.most);
+}
+
+char *spread_text(const struct range *counts)
+{
+	return counts->most == counts->least ? text("exact")
+					     : grouped(counts->most - counts->least);
+}
+
 char *per_cent(const struct change *change)
 {
 	if (isinf(change->per_cent))
 		return text("new");
 	if (change->per_cent == 0)
-		return text(change->spread ? "within" : "0");
+		return text(change->before.most != change->before.least ? "within" : "0");
 	return text("%+.*f %%", fabs(change->per_cent) < 0.1 ? 4 : 2, change->per_cent);
 }
 

@@ -45,6 +45,10 @@ struct function_change *pair_functions(const struct pair *pair, size_t *count);
 
 /* "12,345,678" */
 char *grouped(uint64_t number);
+/* Of the runs now the one that is nearest to the baseline. */
+char *now_text(const struct change *change);
+/* How far runs are apart; "exact" */
+char *spread_text(const struct range *counts);
 /* "+0.13 %"; "within" what it varies by */
 char *per_cent(const struct change *change);
 /* "0.05 %", and what it varies by if that is more; "-" */

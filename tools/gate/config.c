@@ -45,23 +45,14 @@ static bool parse_per_cent(const char *text, double *value)
 	return *value <= PER_CENT_MAX && (!*end || !strcmp(end, "%"));
 }
 
-static int find_event(const char *where, const char *name)
-{
-	int event = count_find(name);
-
-	if (event < 0)
-		fail("%s: there is no count `%s', but %s", where, name, count_list());
-	return event;
-}
-
 void limits_take(double to[COUNT_EVENTS], const char *word)
 {
 	char **parts = g_strsplit(word, "=", 2);
-	int event;
+	enum count_event event;
 
 	if (!parts[0] || !parts[1])
 		fail("gate: a limit is EVENT=N%%, such as instructions:u=1%%, not `%s'", word);
-	event = find_event("gate", parts[0]);
+	event = count_find("gate", parts[0]);
 	if (!parse_per_cent(parts[1], &to[event]))
 		fail("gate: a limit is a number of per cent, such as %s=1%%, not `%s'", parts[0],
 		     parts[1]);
@@ -75,7 +66,7 @@ static void read_limits(double to[COUNT_EVENTS], const char *path, json_t *objec
 
 	json_object_foreach(table, name, value)
 	{
-		int event = find_event(path, name);
+		enum count_event event = count_find(path, name);
 
 		if (json_is_false(value))
 			to[event] = -1;

@@ -22,20 +22,12 @@ static char *escape(const char *plain)
 	return g_string_free(escaped, FALSE);
 }
 
-static const char *word(enum verdict verdict)
-{
-	switch (verdict) {
-	case VERDICT_SAME:
-		return "";
-	case VERDICT_LESS:
-		return "less";
-	case VERDICT_WARNING:
-		return "**warning**";
-	case VERDICT_FAILURE:
-		return "**failure**";
-	}
-	return "";
-}
+static const char *const words[] = {
+	[VERDICT_SAME] = "",
+	[VERDICT_LESS] = "less",
+	[VERDICT_WARNING] = "**warning**",
+	[VERDICT_FAILURE] = "**failure**",
+};
 
 static void print_counts(FILE *file, const struct pair *pair)
 {
@@ -45,11 +37,9 @@ static void print_counts(FILE *file, const struct pair *pair)
 		struct change change = pair_change(pair, i);
 
 		fprintf(file, "| %s | %s | %s | %s | %s | %s | %s |\n", count_names[i],
-			pair->before ? grouped(change.before.most) : "-",
-			grouped(change.per_cent > 0 ? change.now.least : change.now.most),
-			pair->before ? per_cent(&change) : "-",
-			change.spread ? grouped(change.spread) : "exact",
-			pair->before ? limit_text(pair, i) : "-", word(change.verdict));
+			pair->before ? grouped(change.before.most) : "-", now_text(&change),
+			pair->before ? per_cent(&change) : "-", spread_text(&change.before),
+			pair->before ? limit_text(pair, i) : "-", words[change.verdict]);
 	}
 }
 

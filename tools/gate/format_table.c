@@ -9,20 +9,12 @@
 
 #define FUNCTIONS_SHOWN 20
 
-static const char *word(enum verdict verdict)
-{
-	switch (verdict) {
-	case VERDICT_SAME:
-		return "";
-	case VERDICT_LESS:
-		return "  less";
-	case VERDICT_WARNING:
-		return "  WARNING";
-	case VERDICT_FAILURE:
-		return "  FAILURE";
-	}
-	return "";
-}
+static const char *const words[] = {
+	[VERDICT_SAME] = "",
+	[VERDICT_LESS] = "  less",
+	[VERDICT_WARNING] = "  WARNING",
+	[VERDICT_FAILURE] = "  FAILURE",
+};
 
 static void print_counts(FILE *file, const struct pair *pair)
 {
@@ -32,10 +24,8 @@ static void print_counts(FILE *file, const struct pair *pair)
 		struct change change = pair_change(pair, i);
 
 		fprintf(file, "  %-17s %16s %16s %11s %12s  %s%s\n", count_names[i],
-			grouped(change.before.most),
-			grouped(change.per_cent > 0 ? change.now.least : change.now.most),
-			per_cent(&change), change.spread ? grouped(change.spread) : "exact",
-			limit_text(pair, i), word(change.verdict));
+			grouped(change.before.most), now_text(&change), per_cent(&change),
+			spread_text(&change.before), limit_text(pair, i), words[change.verdict]);
 	}
 }
 
@@ -46,9 +36,7 @@ static void print_new(FILE *file, const struct pair *pair)
 		const struct range *now = &pair->now->total[i];
 
 		fprintf(file, "  %-17s %16s %12s\n", count_names[i], grouped(now->most),
-			pair->now->runs == 1      ? "not known"
-			: now->most == now->least ? "exact"
-						  : grouped(now->most - now->least));
+			pair->now->runs == 1 ? "not known" : spread_text(now));
 	}
 }
 

@@ -3,6 +3,7 @@
  * See result.h.
  */
 #include "result.h"
+#include "tools/util.h"
 
 #include <glib.h>
 #include <stdio.h>
@@ -18,14 +19,6 @@ const char *const count_names[COUNT_EVENTS] = {
 	[COUNT_SWITCHES] = "context-switches",
 };
 
-int count_find(const char *name)
-{
-	for (int i = 0; i < COUNT_EVENTS; i++)
-		if (!strcmp(count_names[i], name))
-			return i;
-	return -1;
-}
-
 const char *count_list(void)
 {
 	static char *list;
@@ -37,6 +30,14 @@ const char *count_list(void)
 		list = g_strjoinv(", ", (char **)names);
 	}
 	return list;
+}
+
+enum count_event count_find(const char *where, const char *name)
+{
+	for (int i = 0; i < COUNT_EVENTS; i++)
+		if (!strcmp(count_names[i], name))
+			return (enum count_event)i;
+	fail("%s: there is no count `%s', but %s", where, name, count_list());
 }
 
 void result_add_fact(struct result *result, const char *name, const char *value)
@@ -83,6 +84,17 @@ const struct process_counts *result_process(const struct benchmark_result *bench
 	return NULL;
 }
 
+struct process_counts *result_add_process(struct benchmark_result *benchmark, const char *name)
+{
+	struct process_counts *added;
+
+	benchmark->processes =
+		g_renew(struct process_counts, benchmark->processes, benchmark->process_count + 1);
+	added = &benchmark->processes[benchmark->process_count++];
+	*added = (struct process_counts){ .name = g_strdup(name) };
+	return added;
+}
+
 /* A name that was in no run before has had counts of 0 in these. */
 static struct process_counts *take_process(struct benchmark_result *benchmark, const char *name)
 {
@@ -90,11 +102,7 @@ static struct process_counts *take_process(struct benchmark_result *benchmark, c
 
 	if (process)
 		return process;
-	benchmark->processes =
-		g_renew(struct process_counts, benchmark->processes, benchmark->process_count + 1);
-	process = &benchmark->processes[benchmark->process_count++];
-	memset(process, 0, sizeof(*process));
-	process->name = g_strdup(name);
+	process = result_add_process(benchmark, name);
 	for (int i = 0; i < COUNT_EVENTS && !benchmark->runs; i++)
 		process->counts[i].least = UINT64_MAX;
 	return process;
@@ -209,6 +217,11 @@ void profile_take_run(struct profile *profile, GHashTable *samples, uint64_t per
 			add_function(profile, name, profile->runs ? 0 : count, count);
 	}
 	profile->runs++;
+}
+
+bool profile_has(const struct profile *profile, const char *function)
+{
+	return find_function(profile, function) != NULL;
 }
 
 struct range profile_counts(const struct profile *profile, const char *function)

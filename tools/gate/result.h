@@ -65,8 +65,8 @@ struct result {
 /* Names of events, as users write them. */
 extern const char *const count_names[COUNT_EVENTS];
 
-/* -1: there is no such event. */
-int count_find(const char *name);
+/* The event of that name. Fails, with all names, if there is none; where: for the message. */
+enum count_event count_find(const char *where, const char *name);
 
 /* All names, for messages. */
 const char *count_list(void);
@@ -84,8 +84,11 @@ bool result_take_run(struct benchmark_result *benchmark, const char *counts, int
 
 const struct process_counts *result_process(const struct benchmark_result *benchmark,
 					    const char *name);
+/* A new process at the end, with counts of 0. It moves when another one is added. */
+struct process_counts *result_add_process(struct benchmark_result *benchmark, const char *name);
 /* One run's functions: their samples, by name. */
 void profile_take_run(struct profile *profile, GHashTable *samples, uint64_t period);
+bool profile_has(const struct profile *profile, const char *function);
 /* Of one that is not there, what it can have had. */
 struct range profile_counts(const struct profile *profile, const char *function);
 

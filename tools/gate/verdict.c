@@ -31,7 +31,6 @@ struct change verdict_of(const struct range *before, const struct range *now, do
 {
 	struct change change = { .before = *before,
 				 .now = *now,
-				 .spread = before->most - before->least,
 				 .threshold = allowance(before, hard < 0 ? soft : hard) };
 	uint64_t grown = now->least > before->most ? now->least - before->most : 0;
 	uint64_t shrunk = now->most < before->least ? before->least - now->most : 0;
@@ -66,15 +65,12 @@ enum verdict verdict_worst(const struct benchmark_result *before,
 
 const char *verdict_name(enum verdict verdict)
 {
-	switch (verdict) {
-	case VERDICT_SAME:
-		return "same";
-	case VERDICT_LESS:
-		return "less";
-	case VERDICT_WARNING:
-		return "warning";
-	case VERDICT_FAILURE:
-		return "failure";
-	}
-	return "";
+	static const char *const names[] = {
+		[VERDICT_SAME] = "same",
+		[VERDICT_LESS] = "less",
+		[VERDICT_WARNING] = "warning",
+		[VERDICT_FAILURE] = "failure",
+	};
+
+	return names[verdict];
 }

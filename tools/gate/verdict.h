@@ -23,7 +23,6 @@ enum verdict {
 struct change {
 	struct range before, now;
 	double per_cent;    /* by how much all runs are beyond all of then; 0: they overlap */
-	uint64_t spread;    /* what it varied by at the baseline */
 	uint64_t threshold; /* how much it may grow; UINT64_MAX: there is no limit */
 	enum verdict verdict;
 };
